@@ -1,0 +1,147 @@
+# lv: commands are cmd/NAME.c or cmd/NAME/main.c; what a command links is one PKG_ line.
+# Variants differ by BUILD and flags only: make, make asan, make fuzz.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+VERSION  = 0.1.0
+
+CC      ?= cc
+OPT     ?= -O2 -g
+HARDEN  ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -Wformat \
+           -Werror=format-security
+WARN     = -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+           -Wwrite-strings -Wvla -Wno-missing-field-initializers
+ifdef CI
+WARN    += -Werror
+endif
+DEFS     = -D_GNU_SOURCE -DLV_VERSION='"$(VERSION)"'
+LDHARDEN ?= -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
+ALLFLAGS = -std=c11 -Ilib $(DEFS) $(WARN) $(OPT) $(HARDEN) $(SAN) $(CPPFLAGS) $(CFLAGS)
+ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
+
+# What each command links beside lib/: pkg-config names, then plain libraries.
+PKG              = popt jansson
+PKG_lv-auth      = openssl
+PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample
+PKG_lv-remux     = libavformat libavcodec libavutil
+PKG_lv-serve     = libwebsockets zlib openssl
+LIBS_lv-serve    = -lev
+LIBS_rtmp-accept = -lev
+
+# Small static programs that rtmp-accept starts; they live in libexec/lv.
+EXEC      = rtmp-session rtmp-keeper
+SRC_rtmp-session = cmd/rtmp-accept/session
+SRC_rtmp-keeper  = cmd/rtmp-accept/keeper
+LIBS_rtmp-keeper = -lev -lm
+
+CMDS := $(sort $(patsubst cmd/%.c,%,$(wildcard cmd/*.c)) \
+                $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
+EXECS := $(foreach e,$(EXEC),$(if $(wildcard $(SRC_$e).c),$e))
+LIBSRC := $(wildcard lib/*.c)
+LIBOBJ := $(LIBSRC:%.c=$(BUILD)/%.o)
+LIB    := $(BUILD)/liblv.a
+BINS   := $(CMDS:%=$(BUILD)/bin/%)
+LEXECS := $(EXECS:%=$(BUILD)/libexec/lv/%)
+UNIT   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH  := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+# A command that has grown into a folder: its other sources, except those of the static programs.
+FOLDER = $(filter-out $(foreach e,$(EXEC),$(SRC_$e).c),$(wildcard cmd/$1/*.c))
+OBJS   = $(patsubst %.c,$(BUILD)/%.o,$(or $(wildcard cmd/$1.c),$(call FOLDER,$1)))
+
+# make V=1 shows the commands themselves.
+ifndef V
+.SILENT:
+endif
+SAY = @echo "  $1 $@";
+
+all: $(BINS) $(LEXECS) share
+
+.SECONDEXPANSION:
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(ALLFLAGS) -fPIE $(shell pkg-config --cflags $(PKG)) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIBOBJ)
+	@rm -f $@
+	$(call SAY,AR)ar rcs $@ $^
+
+$(BUILD)/bin/%: $$(call OBJS,$$*) $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LD)$(CC) $(ALLLD) -pie -o $@ $^ $(shell pkg-config --libs $(PKG) $(PKG_$*)) $(LIBS_$*)
+
+ifdef SAN
+STATIC = -pie
+else
+STATIC = -static-pie
+endif
+$(BUILD)/libexec/lv/%: $(BUILD)/$$(SRC_$$*).o $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,LD)$(CC) $(ALLLD) $(STATIC) -Wl,--gc-sections -o $@ $^ $(LIBS_$*)
+
+# The player: our files and hls.js, fetched once by npm where it is there (the page plays without).
+PLAYER := $(wildcard cmd/lv-serve/player/*)
+share: $(if $(PLAYER),$(BUILD)/share/lv/player/.done)
+$(BUILD)/share/lv/player/.done: $(PLAYER)
+	@mkdir -p $(@D)
+	cp -R cmd/lv-serve/player/. $(@D)/
+	touch $@
+
+# Tests.
+$(BUILD)/unit/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(ALLFLAGS) -Itests/unit -MMD -MP $(ALLLD) -o $@ $< $(LIB) \
+		$(shell pkg-config --cflags --libs cmocka $(PKG) $(PKG_$*)) $(LIBS_$*)
+
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(ALLFLAGS) -MMD -MP $(ALLLD) -o $@ $< $(LIB) $(LIBS_$*) -lm
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call SAY,CC)$(CC) $(ALLFLAGS) -MMD -MP -fsanitize=fuzzer $(ALLLD) -o $@ $< $(LIB) \
+		$(shell pkg-config --libs $(PKG))
+
+tools: $(BENCH)
+unit: $(UNIT)
+fuzz-bins: $(FUZZ)
+
+check: all unit tools
+	tests/check
+
+SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan:
+	$(MAKE) BUILD=build-asan SAN="$(SANFLAGS)" OPT="-O1 -g" HARDEN= all unit tools
+
+fuzz:
+	$(MAKE) BUILD=build-fuzz CC=clang SAN="$(SANFLAGS) -fsanitize=fuzzer-no-link" OPT="-O1 -g" HARDEN= fuzz-bins
+
+bench: all tools
+	tests/bench/run
+
+lint:
+	tests/lint
+
+# Everything goes to its place under PREFIX; bin finds libexec/lv and share/lv beside itself.
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/lv
+	install -m 755 $(BINS) $(DESTDIR)$(PREFIX)/bin/
+	$(if $(LEXECS),install -m 755 $(LEXECS) $(DESTDIR)$(PREFIX)/libexec/lv/)
+	for m in man/*.[1-8]; do \
+		install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit 1; done
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/lv/examples
+	install -m 644 completions/bash/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
+	install -m 644 completions/zsh/* $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
+	cp -R examples/. $(DESTDIR)$(PREFIX)/share/lv/examples/
+	if [ -d $(BUILD)/share/lv/player ]; then \
+		mkdir -p $(DESTDIR)$(PREFIX)/share/lv && \
+		cp -R $(BUILD)/share/lv/player $(DESTDIR)$(PREFIX)/share/lv/; fi
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.PHONY: all share tools unit fuzz-bins check asan fuzz bench lint install clean
+.SECONDARY:
