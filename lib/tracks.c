@@ -143,6 +143,19 @@ parse_map(struct amf_in *in, struct amf_value *map, uint8_t type, struct tracks 
 	return r;
 }
 
+/* A default track: the map's entry 0 has the rung, the top of onMetaData has the rest. */
+static void
+settle(struct track *k, struct track *top)
+{
+	static const char source[] = "source";
+
+	if (*k->rung)
+		memcpy(top->rung, k->rung, sizeof(top->rung));
+	else
+		memcpy(top->rung, source, sizeof(source));
+	*k = *top;
+}
+
 int
 tracks_parse(const struct flv_tag *tag, struct tracks *t)
 {
@@ -176,16 +189,13 @@ tracks_parse(const struct flv_tag *tag, struct tracks *t)
 	}
 	if (r < 0)
 		return -EBADMSG;
-	/* The default tracks: the map's entry 0 has the rung, the top has the rest. */
 	if ((video.width || video.codec || tracks_find(t, FLV_VIDEO, 0)) &&
 		(k = place(t, FLV_VIDEO, 0))) {
-		memcpy(video.rung, *k->rung ? k->rung : "source", TRACKS_RUNG);
-		*k = video;
+		settle(k, &video);
 	}
 	if ((audio.sample_rate || audio.codec || tracks_find(t, FLV_AUDIO, 0)) &&
 		(k = place(t, FLV_AUDIO, 0))) {
-		memcpy(audio.rung, *k->rung ? k->rung : "source", TRACKS_RUNG);
-		*k = audio;
+		settle(k, &audio);
 	}
 	return 1;
 }
