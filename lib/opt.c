@@ -8,6 +8,8 @@
 #include "die.h"
 #include "event.h"
 
+bool opt_mixed;
+
 static char **events;
 static int verbose, quiet;
 
@@ -40,7 +42,8 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 	int r, n = 0, i;
 
 	die_prog = slash ? slash + 1 : argv[0] ? argv[0] : "lv";
-	pc = poptGetContext(die_prog, argc, (const char **)argv, options, POPT_CONTEXT_POSIXMEHARDER);
+	pc = poptGetContext(die_prog, argc, (const char **)argv, options,
+		opt_mixed ? 0 : POPT_CONTEXT_POSIXMEHARDER);
 	if (operands && *operands) {
 		char *line;
 

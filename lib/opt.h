@@ -8,9 +8,12 @@
 #ifndef LV_OPT_H
 #define LV_OPT_H
 
+#include <stdbool.h>
+
 #include <popt.h>
 
 extern struct poptOption opt_common[];
+extern bool opt_mixed; /* set before opt_parse: options may follow operands, up to "--" */
 
 #define OPT_COMMON                                                                                 \
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, opt_common, 0, "Common options:", NULL }, POPT_TABLEEND

@@ -1,0 +1,114 @@
+/* lv-auth: say who may publish, from a keys file; keep the keys file. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auth.h"
+#include "die.h"
+#include "event.h"
+#include "opt.h"
+#include "sig.h"
+
+static char *keys_path, *state_path;
+static int hold_s = 120;
+static struct hand hand;
+static char *user, *app, *until;
+static long max_kbps;
+
+static const struct poptOption options[] = {
+	{ "keys", 'k', POPT_ARG_STRING, &keys_path, 0, "the keys are in FILE", "FILE" },
+	{ "state", 's', POPT_ARG_STRING, &state_path, 0,
+		"keep the broadcasts in PATH (default: the keys' FILE.state)", "PATH" },
+	{ "hold-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &hold_s, 0,
+		"after a restart, resume broadcasts that were open S seconds ago", "S" },
+	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add: the key belongs to user ID", "ID" },
+	{ "app", 'a', POPT_ARG_STRING, &app, 0, "add: the key is good for app NAME only", "NAME" },
+	{ "max-kbps", 0, POPT_ARG_LONG, &max_kbps, 0, "add: allow at most N kbit/s", "N" },
+	{ "until", 0, POPT_ARG_STRING, &until, 0, "add: the key is good until DATE (RFC 3339)",
+		"DATE" },
+	OPT_COMMON
+};
+
+/* How many operands each command takes beside its name. */
+static const struct {
+	const char *name;
+	int min, max;
+} commands[] = { { "add", 1, 1 }, { "list", 0, 1 }, { "revoke", 1, 1 }, { "rotate", 1, 1 },
+	{ "check", 0, 0 } };
+
+static void
+usage_check(char **args)
+{
+	size_t i, n = sizeof(commands) / sizeof(*commands);
+	int given = 0;
+
+	for (i = 0; i < n && strcmp(args[0], commands[i].name); i++)
+		;
+	if (i == n)
+		die(EX_USAGE, 0, "no command \"%s\": add, list, revoke, rotate or check", args[0]);
+	while (args[1 + given])
+		given++;
+	if (given < commands[i].min)
+		die(EX_USAGE, 0, "%s what? name a stream", args[0]);
+	if (given > commands[i].max)
+		die(EX_USAGE, 0, "unexpected operand after %s%s", args[0],
+			commands[i].max ? " STREAM" : ": a key is read from standard input");
+	if (args[1] && !keys_stream_good(args[1]))
+		die(EX_USAGE, 0, "\"%.80s\" is no stream name: 1 to 64 of A-Z a-z 0-9 _ -", args[1]);
+	if (strcmp(args[0], "add") && (user || max_kbps || until))
+		die(EX_USAGE, 0, "--user, --max-kbps and --until go with add only");
+	if (strcmp(args[0], "add") && strcmp(args[0], "check") && app)
+		die(EX_USAGE, 0, "--app goes with add and check only");
+	if (user && !keys_word_good(user))
+		die(EX_USAGE, 0, "--user: 1 to 128 printable characters without blanks and #");
+	if (app && !keys_word_good(app))
+		die(EX_USAGE, 0, "--app: 1 to 128 printable characters without blanks and #");
+	if (max_kbps < 0 || max_kbps > INT32_MAX)
+		die(EX_USAGE, 0, "--max-kbps: a number of kbit/s");
+	if (until && keys_date(until) < 0)
+		die(EX_USAGE, 0, "--until: a date like 2030-12-31T23:59:59Z");
+}
+
+static int
+run_hand(char **args)
+{
+	usage_check(args);
+	hand = (struct hand){ keys_path, user, app, until, max_kbps };
+	if (!strcmp(args[0], "add"))
+		return hand_add(&hand, args[1]);
+	if (!strcmp(args[0], "list"))
+		return hand_list(&hand, args[1]);
+	if (!strcmp(args[0], "revoke"))
+		return hand_revoke(&hand, args[1]);
+	if (!strcmp(args[0], "rotate"))
+		return hand_rotate(&hand, args[1]);
+	return hand_check(&hand);
+}
+
+int
+main(int argc, char **argv)
+{
+	char **args, state[PATH_MAX];
+	int status;
+
+	opt_mixed = true;
+	args = opt_parse(argc, argv, options,
+		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check]", 0, 2);
+	if (!keys_path || !*keys_path)
+		die(EX_USAGE, 0, "which keys? give --keys FILE");
+	if (hold_s < 0)
+		die(EX_USAGE, 0, "--hold-s: a number of seconds");
+	if (args[0])
+		return run_hand(args);
+	if (user || app || until || max_kbps)
+		die(EX_USAGE, 0, "--user, --app, --max-kbps and --until go with add only");
+	if (!state_path) {
+		if (snprintf(state, sizeof(state), "%s.state", keys_path) >= (int)sizeof(state))
+			die(EX_USAGE, 0, "the name of the keys file is too long");
+		state_path = state;
+	}
+	sig_setup();
+	status = filter_run(keys_path, state_path, hold_s);
+	events_close(1000);
+	return status;
+}

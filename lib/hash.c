@@ -1,0 +1,26 @@
+#include "hash.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+int
+hash_sha256(uint8_t out[HASH_BYTES], const void *data, size_t n)
+{
+	return EVP_Digest(data, n, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+}
+
+int
+hash_random(void *to, size_t n)
+{
+	return n <= INT_MAX && RAND_bytes(to, (int)n) == 1 ? 0 : -EIO;
+}
+
+bool
+hash_equal(const uint8_t a[HASH_BYTES], const uint8_t b[HASH_BYTES])
+{
+	return CRYPTO_memcmp(a, b, HASH_BYTES) == 0;
+}
