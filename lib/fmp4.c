@@ -1,0 +1,283 @@
+#include "fmp4.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bytes.h"
+
+#define SAMPLE_KEY 0x02000000u   /* depends on no other */
+#define SAMPLE_DELTA 0x01010000u /* depends on others, is no sync sample */
+
+static size_t
+box(struct buf *b, const char *type)
+{
+	size_t at = buf_len(b);
+
+	buf_be32(b, 0);
+	buf_append(b, type, 4);
+	return at;
+}
+
+static size_t
+full_box(struct buf *b, const char *type, unsigned version, uint32_t flags)
+{
+	size_t at = box(b, type);
+
+	buf_be32(b, version << 24 | flags);
+	return at;
+}
+
+static void
+end(struct buf *b, size_t at)
+{
+	if (!b->error)
+		put_be32(buf_data(b) + at, (uint32_t)(buf_len(b) - at));
+}
+
+static void
+zeros(struct buf *b, size_t n)
+{
+	uint8_t *p = buf_reserve(b, n);
+
+	if (p) {
+		memset(p, 0, n);
+		buf_grew(b, n);
+	}
+}
+
+static void
+matrix(struct buf *b)
+{
+	static const uint32_t unity[9] = { 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000 };
+	int i;
+
+	for (i = 0; i < 9; i++)
+		buf_be32(b, unity[i]);
+}
+
+static void
+descriptor(struct buf *b, unsigned tag, size_t size)
+{
+	buf_u8(b, tag);
+	buf_u8(b, 0x80);
+	buf_u8(b, 0x80);
+	buf_u8(b, (unsigned)(0x80 | size >> 7));
+	buf_u8(b, (unsigned)(size & 127));
+}
+
+static void
+put_esds(struct buf *b, const struct fmp4_track *t)
+{
+	size_t at = full_box(b, "esds", 0, 0), n = t->config_size;
+
+	descriptor(b, 3, 3 + 5 + 13 + 5 + n + 5 + 1);
+	buf_be16(b, 1);
+	buf_u8(b, 0);
+	descriptor(b, 4, 13 + 5 + n);
+	buf_u8(b, 0x40); /* MPEG-4 audio */
+	buf_u8(b, 0x15); /* an audio stream */
+	buf_be24(b, 0);
+	buf_be32(b, 0);
+	buf_be32(b, 0);
+	descriptor(b, 5, n);
+	buf_append(b, t->config, n);
+	descriptor(b, 6, 1);
+	buf_u8(b, 2);
+	end(b, at);
+}
+
+static void
+put_entry(struct buf *b, const struct fmp4_track *t)
+{
+	size_t at = box(b, t->video ? "avc1" : "mp4a"), in;
+
+	zeros(b, 6);
+	buf_be16(b, 1); /* data_reference_index */
+	if (t->video) {
+		zeros(b, 16);
+		buf_be16(b, (uint32_t)t->width);
+		buf_be16(b, (uint32_t)t->height);
+		buf_be32(b, 0x480000);
+		buf_be32(b, 0x480000);
+		buf_be32(b, 0);
+		buf_be16(b, 1);
+		zeros(b, 32);
+		buf_be16(b, 0x18);
+		buf_be16(b, 0xffff);
+		in = box(b, "avcC");
+		buf_append(b, t->config, t->config_size);
+		end(b, in);
+	} else {
+		zeros(b, 8);
+		buf_be16(b, (uint32_t)(t->channels ? t->channels : 2));
+		buf_be16(b, 16);
+		buf_be32(b, 0);
+		buf_be32(b, t->rate < 65536 ? (uint32_t)t->rate << 16 : 0);
+		put_esds(b, t);
+	}
+	end(b, at);
+}
+
+static void
+put_tables(struct buf *b, const struct fmp4_track *t)
+{
+	static const char *const empty[] = { "stts", "stsc", "stco" };
+	size_t stbl = box(b, "stbl"), at = full_box(b, "stsd", 0, 0);
+	int i;
+
+	buf_be32(b, 1);
+	put_entry(b, t);
+	end(b, at);
+	for (i = 0; i < 3; i++) {
+		at = full_box(b, empty[i], 0, 0);
+		buf_be32(b, 0);
+		end(b, at);
+	}
+	at = full_box(b, "stsz", 0, 0);
+	buf_be32(b, 0);
+	buf_be32(b, 0);
+	end(b, at);
+	end(b, stbl);
+}
+
+static void
+put_media(struct buf *b, const struct fmp4_track *t)
+{
+	static const char names[2][9] = { "lv audio", "lv video" };
+	size_t mdia = box(b, "mdia"), minf, dinf, at;
+
+	at = full_box(b, "mdhd", 0, 0);
+	buf_be32(b, 0);
+	buf_be32(b, 0);
+	buf_be32(b, t->timescale);
+	buf_be32(b, 0);
+	buf_be16(b, 0x55c4); /* "und" */
+	buf_be16(b, 0);
+	end(b, at);
+	at = full_box(b, "hdlr", 0, 0);
+	buf_be32(b, 0);
+	buf_append(b, t->video ? "vide" : "soun", 4);
+	zeros(b, 12);
+	buf_append(b, names[t->video], sizeof(names[0]));
+	end(b, at);
+	minf = box(b, "minf");
+	if (t->video) {
+		at = full_box(b, "vmhd", 0, 1);
+		zeros(b, 8);
+	} else {
+		at = full_box(b, "smhd", 0, 0);
+		zeros(b, 4);
+	}
+	end(b, at);
+	dinf = box(b, "dinf");
+	at = full_box(b, "dref", 0, 0);
+	buf_be32(b, 1);
+	end(b, full_box(b, "url ", 0, 1));
+	end(b, at);
+	end(b, dinf);
+	put_tables(b, t);
+	end(b, minf);
+	end(b, mdia);
+}
+
+int
+fmp4_init(struct buf *b, const struct fmp4_track *t)
+{
+	size_t moov, trak, at;
+
+	at = box(b, "ftyp");
+	buf_append(b, "iso6\0\0\0\0iso6cmfcmp41", 20);
+	end(b, at);
+	moov = box(b, "moov");
+	at = full_box(b, "mvhd", 0, 0);
+	zeros(b, 8);
+	buf_be32(b, 1000);
+	buf_be32(b, 0);
+	buf_be32(b, 0x10000);
+	buf_be16(b, 0x100);
+	zeros(b, 10);
+	matrix(b);
+	zeros(b, 24);
+	buf_be32(b, 2);
+	end(b, at);
+	trak = box(b, "trak");
+	at = full_box(b, "tkhd", 0, 3);
+	zeros(b, 8);
+	buf_be32(b, 1);
+	zeros(b, 16);
+	buf_be16(b, 0);
+	buf_be16(b, 0);
+	buf_be16(b, t->video ? 0 : 0x100);
+	buf_be16(b, 0);
+	matrix(b);
+	buf_be32(b, t->video ? (uint32_t)t->width << 16 : 0);
+	buf_be32(b, t->video ? (uint32_t)t->height << 16 : 0);
+	end(b, at);
+	put_media(b, t);
+	end(b, trak);
+	trak = box(b, "mvex");
+	at = full_box(b, "trex", 0, 0);
+	buf_be32(b, 1);
+	buf_be32(b, 1);
+	zeros(b, 12);
+	end(b, at);
+	end(b, trak);
+	end(b, moov);
+	return b->error;
+}
+
+int
+fmp4_styp(struct buf *b)
+{
+	size_t at = box(b, "styp");
+
+	buf_append(b, "msdh\0\0\0\0msdhmsixcmfs", 20);
+	end(b, at);
+	return b->error;
+}
+
+int
+fmp4_part(struct buf *b, uint32_t sequence, bool video, int64_t dts, const struct fmp4_sample *s,
+	size_t count, const uint8_t *data)
+{
+	size_t moof = buf_len(b), traf, at, offset_at, total = 0, i;
+
+	if (!count)
+		return -EINVAL;
+	box(b, "moof");
+	at = full_box(b, "mfhd", 0, 0);
+	buf_be32(b, sequence);
+	end(b, at);
+	traf = box(b, "traf");
+	at = full_box(b, "tfhd", 0, 0x020000 | 0x20); /* default-base-is-moof, default flags */
+	buf_be32(b, 1);
+	buf_be32(b, SAMPLE_KEY);
+	end(b, at);
+	at = full_box(b, "tfdt", 1, 0);
+	buf_be64(b, (uint64_t)dts);
+	end(b, at);
+	at = full_box(b, "trun", 1, 0x1 | 0x100 | 0x200 | (video ? 0x400 | 0x800 : 0));
+	buf_be32(b, (uint32_t)count);
+	offset_at = buf_len(b);
+	buf_be32(b, 0);
+	for (i = 0; i < count; i++) {
+		buf_be32(b, s[i].dur);
+		buf_be32(b, s[i].size);
+		if (video) {
+			buf_be32(b, s[i].key ? SAMPLE_KEY : SAMPLE_DELTA);
+			buf_be32(b, (uint32_t)s[i].cts);
+		}
+		total += s[i].size;
+	}
+	end(b, at);
+	end(b, traf);
+	end(b, moof);
+	if (total > UINT32_MAX - 8)
+		return b->error = -EMSGSIZE;
+	if (!b->error)
+		put_be32(buf_data(b) + offset_at, (uint32_t)(buf_len(b) - moof + 8));
+	buf_be32(b, (uint32_t)(total + 8));
+	buf_append(b, "mdat", 4);
+	buf_append(b, data, total);
+	return b->error;
+}

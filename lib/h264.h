@@ -1,0 +1,36 @@
+/*
+ * h264: what a packager has to know of H.264: the configuration record, the size and frame rate
+ * its sequence parameter set tells, and whether a picture is an IDR.  No I/O.
+ *
+ * Errors: -EBADMSG for a record or parameter set that is broken or ends too early.
+ * Spec:   ISO/IEC 14496-15 5.3.3.1 (avcC); ITU-T H.264 7.3.2.1, E.1; RFC 6381 (codec string).
+ */
+#ifndef LV_H264_H
+#define LV_H264_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define H264_SIDE_MAX 16384 /* a wider or higher picture is malformed */
+
+struct h264_config {
+	uint8_t profile, compat, level;
+	int nal_len;       /* bytes of a NAL unit's length: 1, 2 or 4 */
+	int width, height; /* after cropping */
+	double fps;        /* 0: the parameter set does not say */
+};
+
+int h264_config_parse(const uint8_t *avcc, size_t, struct h264_config *);
+int h264_sps_parse(const uint8_t *nal, size_t, struct h264_config *);
+bool h264_idr(const uint8_t *frame, size_t, int nal_len); /* one of its slices is an IDR slice */
+
+#define H264_CODEC 16
+const char *h264_codec(char text[H264_CODEC], const struct h264_config *);
+
+/* The frame as a byte stream with start codes goes to out; parameter sets first when asked for. */
+struct buf;
+int h264_annexb(struct buf *out, const uint8_t *frame, size_t, int nal_len);
+int h264_annexb_params(struct buf *out, const uint8_t *avcc, size_t);
+
+#endif
