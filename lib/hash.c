@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
@@ -17,10 +16,4 @@ int
 hash_random(void *to, size_t n)
 {
 	return n <= INT_MAX && RAND_bytes(to, (int)n) == 1 ? 0 : -EIO;
-}
-
-bool
-hash_equal(const uint8_t a[HASH_BYTES], const uint8_t b[HASH_BYTES])
-{
-	return CRYPTO_memcmp(a, b, HASH_BYTES) == 0;
 }

@@ -2,14 +2,12 @@
 #ifndef LV_HASH_H
 #define LV_HASH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define HASH_BYTES 32
 
 int hash_sha256(uint8_t out[HASH_BYTES], const void *data, size_t n); /* 0 or -EIO */
-int hash_random(void *, size_t n);                                    /* 0 or -EIO */
-bool hash_equal(const uint8_t a[HASH_BYTES], const uint8_t b[HASH_BYTES]); /* in constant time */
+int hash_random(void *, size_t n); /* 0 or -EIO */
 
 #endif

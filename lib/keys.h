@@ -17,17 +17,17 @@
 #include <stdint.h>
 
 #include "buf.h"
-#include "hash.h"
 
 #define KEYS_FILE_MAX (16 << 20)
 #define KEYS_LINE_MAX 1024
 #define KEYS_KEY_MAX 255   /* bytes of a key as a publisher sends it */
+#define KEYS_DIGEST 32     /* bytes of SHA-256 */
 #define KEYS_STREAM_MAX 64 /* [A-Za-z0-9_-] */
 #define KEYS_WORD_MAX 128  /* bytes of a user or an app */
 #define KEYS_KEY_TEXT 33   /* a new key: 160 bits as 32 characters, and a NUL */
 
 struct key {
-	uint8_t digest[HASH_BYTES];
+	uint8_t digest[KEYS_DIGEST];
 	char stream[KEYS_STREAM_MAX + 1];
 	char user[KEYS_WORD_MAX + 1], app[KEYS_WORD_MAX + 1]; /* empty: none, any */
 	int64_t max_kbps;                                     /* 0: no bound */
@@ -47,7 +47,7 @@ int keys_parse(struct keys **, const char *text, size_t n); /* 0, -ENOMEM */
 void keys_free(struct keys **);
 
 /* The entry of a key, in constant time for equal prefixes; NULL when it is unknown. */
-const struct key *keys_find(const struct keys *, const uint8_t digest[HASH_BYTES]);
+const struct key *keys_find(const struct keys *, const uint8_t digest[KEYS_DIGEST]);
 
 /* NULL when this entry admits a publisher to app now, otherwise why not, for the operator. */
 const char *keys_refusal(const struct key *, const char *app, int64_t now_ms);
@@ -68,6 +68,6 @@ void keys_text(char text[KEYS_KEY_TEXT], const uint8_t random[20]);
 int keys_edit_add(struct buf *out, const char *text, size_t n, const struct key *);
 int keys_edit_revoke(struct buf *out, const char *text, size_t n, const char *stream);
 int keys_edit_rotate(struct buf *out, const char *text, size_t n, const char *stream,
-	const uint8_t digest[HASH_BYTES]);
+	const uint8_t digest[KEYS_DIGEST]);
 
 #endif

@@ -16,7 +16,7 @@
 static struct whole_id
 id_of(const struct stat *st)
 {
-	return (struct whole_id){ st->st_dev, st->st_ino, st->st_size, st->st_mtim };
+	return (struct whole_id){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
 }
 
 int
@@ -28,11 +28,20 @@ whole_read(const char *path, size_t max, bool secret, struct buf *to, struct who
 	ssize_t n;
 	int r = 0;
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
+	if (fd < 0) {
 		r = -errno;
-	else if (!S_ISREG(st.st_mode))
+		if (id && stat(path, &st) == 0)
+			*id = id_of(&st);
+		return r;
+	}
+	if (fstat(fd, &st) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	if (id)
+		*id = id_of(&st);
+	if (!S_ISREG(st.st_mode))
 		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	else if (secret && ((st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid)))
 		r = -EPERM;
@@ -48,10 +57,14 @@ whole_read(const char *path, size_t max, bool secret, struct buf *to, struct who
 		else if (n == 0)
 			break;
 	}
-	if (!r && id)
-		*id = id_of(&st);
 	close(fd);
 	return r;
+}
+
+static bool
+same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 bool
@@ -63,7 +76,7 @@ whole_changed(const char *path, const struct whole_id *was)
 	if (stat(path, &st) == 0)
 		now = id_of(&st);
 	return now.dev != was->dev || now.ino != was->ino || now.size != was->size ||
-		now.mtime.tv_sec != was->mtime.tv_sec || now.mtime.tv_nsec != was->mtime.tv_nsec;
+		!same_time(&now.mtime, &was->mtime) || !same_time(&now.ctime, &was->ctime);
 }
 
 /* The rename itself is on the disk only when its folder is. */

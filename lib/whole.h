@@ -17,10 +17,13 @@
 struct whole_id { /* which version of a file was read; zero is "none" */
 	uint64_t dev, ino;
 	int64_t size;
-	struct timespec mtime;
+	struct timespec mtime, ctime; /* ctime: another mode or owner counts too */
 };
 
-/* -EMSGSIZE over max bytes; -EPERM when secret and somebody else may read or write the file. */
+/*
+ * id tells what was looked at, also when it could not be read.
+ * -EMSGSIZE over max bytes; -EPERM when secret and somebody else may read or write the file.
+ */
 int whole_read(const char *path, size_t max, bool secret, struct buf *, struct whole_id *);
 bool whole_changed(const char *path, const struct whole_id *);
 
