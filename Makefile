@@ -25,8 +25,8 @@ PKG              = popt jansson
 PKG_lv-auth      = openssl
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample
 PKG_lv-remux     = libavformat libavcodec libavutil
-PKG_lv-serve     = libwebsockets zlib openssl
-LIBS_lv-serve    = -lev
+PKG_lv-serve     = libmicrohttpd zlib
+LIBS_lv-serve    = -lev -lm
 LIBS_rtmp-accept = -lev
 
 # Small static programs that rtmp-accept starts; they live in libexec/lv.
@@ -85,7 +85,13 @@ PLAYER := $(wildcard cmd/lv-serve/player/*)
 share: $(if $(PLAYER),$(BUILD)/share/lv/player/.done)
 $(BUILD)/share/lv/player/.done: $(PLAYER)
 	@mkdir -p $(@D)
-	cp -R cmd/lv-serve/player/. $(@D)/
+	cp $(filter-out %.json,$(PLAYER)) $(@D)/
+	if command -v npm >/dev/null; then \
+		mkdir -p $(BUILD)/npm && cp cmd/lv-serve/player/package*.json $(BUILD)/npm/ && \
+		(cd $(BUILD)/npm && npm ci --silent --ignore-scripts --omit=dev --no-audit --no-fund) && \
+		cp $(BUILD)/npm/node_modules/hls.js/dist/hls.min.js $(@D)/ && \
+		cp $(BUILD)/npm/node_modules/hls.js/LICENSE $(@D)/hls.LICENSE.txt; \
+	fi || echo "  hls.js could not be fetched: the page plays where the browser knows HLS"
 	touch $@
 
 # Tests.

@@ -1,0 +1,342 @@
+/* lv-serve: hand out what lv-segment writes, and the page that plays it, over HTTP. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "die.h"
+#include "event.h"
+#include "httpd.h"
+#include "json.h"
+#include "list.h"
+#include "opt.h"
+#include "origin.h"
+#include "sandbox.h"
+#include "sig.h"
+#include "viewers.h"
+#include "web.h"
+
+#define DRAIN_S 10
+#define PEM_MAX (1 << 20)
+
+static char *root_path, **listens, *player_path, *cert_path, *key_path;
+static int max_connections = 10000, proxied;
+
+static const struct poptOption options[] = {
+	{ "root", 'r', POPT_ARG_STRING, &root_path, 0, "serve DIR/live under /live", "DIR" },
+	{ "listen", 'l', POPT_ARG_ARGV, &listens, 0, "listen here; port 0 picks one", "ADDR:PORT" },
+	{ "player", 'p', POPT_ARG_STRING, &player_path, 0, "take the player's files from DIR", "DIR" },
+	{ "cert", 'c', POPT_ARG_STRING, &cert_path, 0, "speak TLS with this PEM chain", "FILE" },
+	{ "key", 'k', POPT_ARG_STRING, &key_path, 0, "the certificate's private key, PEM", "FILE" },
+	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N an address open", "N" },
+	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
+	OPT_COMMON
+};
+
+static struct server {
+	struct httpd *httpd;
+	struct origin *origin;
+	struct viewers *viewers;
+	struct list *list;
+	int64_t started_ms, drain_until_ms;
+	bool draining;
+	ev_signal term, intr;
+	ev_timer tick;
+} server;
+
+static const char *
+peer_text(const struct sockaddr *sa, char *text, size_t cap)
+{
+	socklen_t len = sa && sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+	                                                 : sizeof(struct sockaddr_in);
+
+	if (!sa || getnameinfo(sa, len, text, (socklen_t)cap, NULL, 0, NI_NUMERICHOST))
+		snprintf(text, cap, "unknown");
+	return text;
+}
+
+/* Whoever asks; behind a proxy of ours, the address that the proxy saw, which is the last one. */
+static const char *
+remote_of(struct httpd_request *req, char *text, size_t cap)
+{
+	const char *list = proxied ? httpd_header(req, "X-Forwarded-For") : NULL, *last;
+
+	if (!list)
+		return peer_text(req->peer, text, cap);
+	last = strrchr(list, ',');
+	last = last ? last + 1 : list;
+	last += strspn(last, " \t");
+	snprintf(text, cap, "%.*s", (int)strcspn(last, " \t"), last);
+	return text;
+}
+
+static void
+say_health(struct httpd_request *req)
+{
+	struct json j;
+	char text[256];
+	int n;
+
+	json_begin(&j, text, sizeof(text));
+	json_str(&j, "status", server.draining ? "draining" : "ok");
+	json_int(&j, "connections", (int64_t)httpd_connections(server.httpd));
+	json_int(&j, "viewers", (int64_t)viewers_of(server.viewers, NULL));
+	json_int(&j, "uptime_ms", clock_mono_ms() - server.started_ms);
+	n = json_end(&j);
+	origin_say(req, server.draining ? 503 : 200, "application/json", "no-store", text, (size_t)n);
+}
+
+static void
+on_request(void *ctx, struct httpd_request *req)
+{
+	size_t path = strcspn(req->target, "?#"), len;
+	bool get = !strcmp(req->method, "GET") || !strcmp(req->method, "HEAD");
+	struct origin_seen seen;
+	const char *agent, *text;
+	char remote[INET6_ADDRSTRLEN];
+
+	(void)ctx;
+	if (get && path == 8 && !strncmp(req->target, "/healthz", path)) {
+		say_health(req);
+	} else if (get && path == 13 && !strncmp(req->target, "/streams.json", path)) {
+		if ((text = list_text(server.list, server.viewers, &len)))
+			origin_say(req, 200, "application/json", "public, max-age=1", text, len);
+	} else {
+		origin_answer(server.origin, req, &seen);
+		if (!seen.playlist)
+			return;
+		agent = httpd_header(req, "User-Agent");
+		viewers_seen(server.viewers, seen.stream, remote_of(req, remote, sizeof(remote)),
+			agent ? agent : "");
+	}
+}
+
+static void
+on_cut(void *ctx, const struct sockaddr *peer, const char *why, uint64_t bytes)
+{
+	struct event e;
+	char remote[INET6_ADDRSTRLEN];
+
+	(void)ctx;
+	event_begin(&e, "client.cut");
+	event_str(&e, "remote", peer_text(peer, remote, sizeof(remote)));
+	event_str(&e, "reason", why);
+	event_int(&e, "size_bytes", (int64_t)bytes);
+	event_send(&e);
+}
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+	(void)events;
+	if (server.draining)
+		_exit(128 + w->signum);
+	server.draining = true;
+	server.drain_until_ms = clock_mono_ms() + DRAIN_S * 1000;
+	httpd_drain(server.httpd);
+	ev_timer_stop(loop, &server.tick);
+	ev_timer_set(&server.tick, 0, 0.02);
+	ev_timer_start(loop, &server.tick);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+	int64_t now = clock_mono_ms();
+
+	(void)w;
+	(void)events;
+	viewers_tick(server.viewers, now);
+	origin_sweep(server.origin, now);
+	events_flush();
+	if (server.draining && (!httpd_in_flight(server.httpd) || now >= server.drain_until_ms))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static int
+folder_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A PEM file, whole; the key's may be read by its owner only. */
+static char *
+pem_read(const char *path, bool secret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		die(EX_NOINPUT, -errno, "cannot open %s", path);
+	if (secret && (st.st_mode & 077))
+		die(EX_NOPERM, 0, "%s can be read by others: chmod 600 %s", path, path);
+	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > PEM_MAX)
+		die(EX_DATAERR, 0, "%s is not a PEM file", path);
+	if (!(text = calloc(1, (size_t)st.st_size + 1)))
+		die(EX_OSERR, -ENOMEM, "cannot start");
+	if ((n = read(fd, text, (size_t)st.st_size)) < 0)
+		die(EX_IOERR, -errno, "cannot read %s", path);
+	close(fd);
+	return text;
+}
+
+static void
+ready(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char addr[INET6_ADDRSTRLEN], port[8];
+	struct event e;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
+		getnameinfo((struct sockaddr *)&ss, len, addr, sizeof(addr), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		return;
+	event_begin(&e, "server.ready");
+	event_str(&e, "addr", addr);
+	event_int(&e, "port", strtol(port, NULL, 10));
+	event_str(&e, "proto", cert_path ? "https" : "http");
+	event_send(&e);
+	inform("listening on %s port %s", addr, port);
+}
+
+/* ADDR:PORT, [ADDR]:PORT or :PORT, which is every address. */
+static int
+listen_on(const char *where)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *ai;
+	const char *colon = strrchr(where, ':'), *start = where;
+	char host[128];
+	size_t n;
+	int fd, one = 1, r;
+
+	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+		strtol(colon + 1, NULL, 10) > 65535)
+		die(EX_USAGE, 0, "--listen %s: not ADDR:PORT", where);
+	n = (size_t)(colon - where);
+	if (n > 1 && where[0] == '[' && where[n - 1] == ']') {
+		start++;
+		n -= 2;
+	}
+	if (n >= sizeof(host))
+		die(EX_USAGE, 0, "--listen %s: not ADDR:PORT", where);
+	memcpy(host, start, n);
+	host[n] = '\0';
+	if ((r = getaddrinfo(n ? host : NULL, colon + 1, &hints, &ai)))
+		die(EX_USAGE, 0, "--listen %s: %s", where, gai_strerror(r));
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+		bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 4096) < 0)
+		die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, -errno, "cannot listen on %s", where);
+	freeaddrinfo(ai);
+	return fd;
+}
+
+static int
+player_open(void)
+{
+	char path[4096];
+	int fd;
+
+	if (player_path) {
+		if ((fd = folder_open(player_path)) < 0)
+			die(EX_NOINPUT, fd, "cannot open %s", player_path);
+		return fd;
+	}
+	if (child_beside(path, sizeof(path), "share/lv", "player") < 0 || (fd = folder_open(path)) < 0) {
+		warning(0, "no player beside this command: / and /watch are not served (see --player)");
+		return -1;
+	}
+	return fd;
+}
+
+/* As many descriptors as the system lets us have: a client is one, a file being sent another. */
+static void
+raise_files(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	if (lim.rlim_max != RLIM_INFINITY && lim.rlim_max < (rlim_t)max_connections + 2048) {
+		max_connections = lim.rlim_max > 4096 ? (int)lim.rlim_max - 2048 : (int)lim.rlim_max / 2;
+		inform("the limit of open files, %lu, allows %d connections", (unsigned long)lim.rlim_max,
+			max_connections);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct httpd_config config = { .handle = on_request, .cut = on_cut };
+	struct ev_loop *loop;
+	int root, player, fds[HTTPD_LISTENERS], n, i, r;
+
+	opt_parse(argc, argv, options, "", 0, 0);
+	if (!root_path || !listens)
+		die(EX_USAGE, 0, "--root DIR and --listen ADDR:PORT are needed; try \"lv-serve --help\"");
+	if (max_connections < 1 || max_connections > 1000000)
+		die(EX_USAGE, 0, "--max-connections %d: not between 1 and 1000000", max_connections);
+	if (!cert_path != !key_path)
+		die(EX_USAGE, 0, "--cert and --key go together");
+	for (n = 0; listens[n]; n++)
+		if (n == HTTPD_LISTENERS)
+			die(EX_USAGE, 0, "more than %d addresses to listen on", HTTPD_LISTENERS);
+	sig_pipe();
+	raise_files();
+	if ((root = folder_open(root_path)) < 0)
+		die(EX_NOINPUT, root, "cannot open %s", root_path);
+	player = player_open();
+	config.max_connections = (unsigned)max_connections;
+	config.cert = cert_path ? pem_read(cert_path, false) : NULL;
+	config.key = key_path ? pem_read(key_path, true) : NULL;
+	for (i = 0; i < n; i++)
+		fds[i] = listen_on(listens[i]);
+	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
+		die(EX_OSERR, 0, "cannot make an event loop");
+	server.started_ms = clock_mono_ms();
+	if ((r = httpd_new(&server.httpd, loop, &config)) < 0 ||
+		(r = origin_new(&server.origin, root, player)) < 0 ||
+		(r = viewers_new(&server.viewers)) < 0 || (r = list_new(&server.list, root)) < 0)
+		die(EX_OSERR, r, "cannot start");
+	for (i = 0; i < n; i++)
+		if ((r = httpd_listen(server.httpd, fds[i])) < 0)
+			die(cert_path ? EX_CONFIG : EX_OSERR, r,
+				cert_path ? "cannot use %s for TLS" : "cannot serve %s",
+				cert_path ? cert_path : listens[i]);
+	if ((r = sandbox_read_only((int[]){ root, player }, player < 0 ? 1 : 2)) < 0)
+		inform("no sandbox: %s", strerror(-r));
+	ev_signal_init(&server.term, on_signal, SIGTERM);
+	ev_signal_init(&server.intr, on_signal, SIGINT);
+	ev_signal_start(loop, &server.term);
+	ev_signal_start(loop, &server.intr);
+	ev_timer_init(&server.tick, on_tick, 1, 1);
+	ev_timer_start(loop, &server.tick);
+	for (i = 0; i < n; i++)
+		ready(fds[i]);
+	ev_run(loop, 0);
+	httpd_free(&server.httpd);
+	viewers_free(&server.viewers);
+	list_free(&server.list);
+	origin_free(&server.origin);
+	free((char *)config.cert);
+	free((char *)config.key);
+	events_close(1000);
+	return EX_OK;
+}

@@ -1,0 +1,43 @@
+/*
+ * origin answers requests from two folders: what is live under a root, and the player's files.
+ *
+ * Shape:  new, then origin_answer for each request, origin_sweep about once a second, free.
+ * Rule:   a file is reached below its folder only, through no symbolic link, when it is regular,
+ *         has a name we know how to label, and no part of its path begins with a dot.
+ *         What was opened is kept open for a while; a version is told by inode, size and time,
+ *         asked for again after ORIGIN_FRESH_MS.  Text is compressed once a version.
+ * Owner:  new takes both descriptors; player may be -1.
+ */
+#ifndef LV_ORIGIN_H
+#define LV_ORIGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "httpd.h"
+
+#define ORIGIN_FRESH_MS 50
+#define ORIGIN_KEEP_MS 15000
+#define ORIGIN_TEXT_MAX (8 << 20) /* a playlist larger than this is sent as it lies, uncompressed */
+#define ORIGIN_PATH_MAX 256
+
+struct origin;
+
+struct origin_seen {
+	char stream[65];    /* "" when the request was not about one */
+	bool playlist;      /* a playlist of it was there and asked for */
+};
+
+int origin_new(struct origin **, int root, int player);
+void origin_answer(struct origin *, struct httpd_request *, struct origin_seen *);
+void origin_sweep(struct origin *, int64_t now_ms);
+void origin_free(struct origin **);
+
+/* Answer with a few bytes of our own; cache is the Cache-Control value. */
+void origin_say(struct httpd_request *, unsigned status, const char *type, const char *cache,
+	const void *text, size_t n);
+
+/* Open a regular file below a folder, through no link: a descriptor or -errno. */
+int origin_open(int folder, const char *path);
+
+#endif

@@ -1,0 +1,222 @@
+// One stream: waits for it, plays it at the live edge, and starts again by itself.
+const name = decodeURIComponent(location.pathname.split('/')[2] ?? '');
+const master = `/live/${encodeURIComponent(name)}/master.m3u8`;
+const $ = (id) => document.getElementById(id);
+const video = $('video');
+const page = document.body;
+const RETRY_MS = 2000;
+
+let Hls = null;
+let hls = null;
+let waiting = 0;
+let wanted = true; // the viewer has not paused it
+
+const words = {
+	connecting: 'Connecting…',
+	offline: 'Offline. It starts here by itself when the stream begins.',
+	unreachable: 'The server cannot be reached. Trying again…',
+	unsupported: 'This browser cannot play the stream.',
+	stalled: 'Waiting for the picture…',
+};
+
+function state(next) {
+	page.dataset.state = next;
+	$('message').textContent = words[next] ?? '';
+	$('badge').textContent = next === 'playing' || next === 'stalled' ? 'LIVE' : 'OFFLINE';
+	if (next !== 'playing')
+		$('latency').textContent = '';
+}
+
+// hls.js is a classic script beside this one; without it the browser may know HLS itself.
+function library() {
+	return new Promise((done) => {
+		const script = document.createElement('script');
+		script.src = '/player/hls.min.js';
+		script.onload = () => done(window.Hls?.isSupported() ? window.Hls : null);
+		script.onerror = () => done(null);
+		document.head.append(script);
+	});
+}
+
+// Sound needs a gesture in most browsers: then it plays muted, and the button says so.
+async function play() {
+	wanted = true;
+	try {
+		await video.play();
+	} catch (error) {
+		if (error.name === 'NotAllowedError' && !video.muted) {
+			video.muted = true;
+			await video.play().catch(() => { $('big').hidden = false; });
+		} else if (error.name === 'NotAllowedError') {
+			$('big').hidden = false;
+		}
+	}
+}
+
+function stop() {
+	hls?.destroy();
+	hls = null;
+	quality([]);
+	video.removeAttribute('src');
+	video.load();
+}
+
+function retry(why) {
+	stop();
+	state(why);
+	clearTimeout(waiting);
+	waiting = setTimeout(connect, RETRY_MS);
+}
+
+async function connect() {
+	clearTimeout(waiting);
+	try {
+		const facts = await fetch(`/live/${encodeURIComponent(name)}/stream.json`, { cache: 'no-store' });
+		if (facts.ok && (await facts.json()).live === false)
+			return retry('offline');
+		const reply = await fetch(master, { cache: 'no-store' });
+		if (!reply.ok)
+			return retry('offline');
+	} catch {
+		return retry('unreachable');
+	}
+	if (Hls)
+		attach();
+	else if (video.canPlayType('application/vnd.apple.mpegurl')) {
+		video.src = master;
+		play();
+	} else
+		state('unsupported');
+}
+
+function attach() {
+	stop();
+	hls = new Hls({
+		liveSyncDurationCount: 2,
+		liveMaxLatencyDurationCount: 8,
+		maxLiveSyncPlaybackRate: 1.2,
+		backBufferLength: 30,
+		manifestLoadingMaxRetry: 1,
+	});
+	hls.on(Hls.Events.MANIFEST_PARSED, () => {
+		quality(hls.levels);
+		play();
+	});
+	hls.on(Hls.Events.LEVEL_SWITCHED, () => quality(hls.levels));
+	hls.on(Hls.Events.ERROR, (_, error) => {
+		if (!error.fatal)
+			return;
+		if (error.type === Hls.ErrorTypes.MEDIA_ERROR && hls.recoverable !== false) {
+			hls.recoverable = false; // once a connection
+			hls.recoverMediaError();
+		} else
+			retry(error.response?.code === 404 ? 'offline' : 'unreachable');
+	});
+	hls.loadSource(master);
+	hls.attachMedia(video);
+}
+
+function label(level) {
+	const short = Math.min(level.width, level.height);
+	return short ? `${short}p` : `${Math.round(level.bitrate / 1000)}k`;
+}
+
+function quality(levels) {
+	const menu = $('quality');
+	const chosen = hls && !hls.autoLevelEnabled ? hls.currentLevel : -1;
+	const auto = new Option(hls && levels[hls.currentLevel] && chosen < 0
+		? `Auto (${label(levels[hls.currentLevel])})` : 'Auto', '-1');
+	menu.replaceChildren(auto, ...levels.map((level, i) => new Option(label(level), String(i))).reverse());
+	menu.value = String(hls?.nextLevel >= 0 && chosen >= 0 ? chosen : -1);
+	menu.disabled = levels.length < 2;
+}
+
+function edge() {
+	if (hls?.liveSyncPosition)
+		return hls.liveSyncPosition;
+	return video.seekable.length ? video.seekable.end(video.seekable.length - 1) - 4 : video.currentTime;
+}
+
+function live() {
+	video.currentTime = Math.max(edge(), video.currentTime);
+	play();
+}
+
+function sound() {
+	video.muted = !video.muted;
+}
+
+function full() {
+	if (document.fullscreenElement)
+		document.exitFullscreen();
+	else if ($('stage').requestFullscreen)
+		$('stage').requestFullscreen();
+	else
+		video.webkitEnterFullscreen?.();
+}
+
+function toggle() {
+	if (video.paused)
+		play();
+	else {
+		wanted = false;
+		video.pause();
+	}
+}
+
+function figures() {
+	const taken = hls?.playingDate?.getTime() ??
+		(video.getStartDate ? video.getStartDate().getTime() + video.currentTime * 1000 : NaN);
+	const behind = (Date.now() - taken) / 1000;
+	if (page.dataset.state === 'playing' && Number.isFinite(behind)) {
+		$('latency').textContent = `${behind.toFixed(1)} s`;
+		page.dataset.latency = behind.toFixed(2);
+	}
+	$('live').dataset.at = edge() - video.currentTime > 4 ? 'behind' : 'edge';
+}
+
+video.addEventListener('playing', () => { $('big').hidden = true; state('playing'); });
+video.addEventListener('waiting', () => { if (page.dataset.state === 'playing') state('stalled'); });
+video.addEventListener('ended', () => retry('offline'));
+video.addEventListener('error', () => { if (!hls && video.getAttribute('src')) retry('unreachable'); });
+video.addEventListener('click', toggle);
+for (const event of ['play', 'pause'])
+	video.addEventListener(event, () => {
+		$('play').textContent = video.paused ? '▶' : '❚❚';
+		$('play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
+	});
+video.addEventListener('volumechange', () => {
+	$('mute').textContent = video.muted ? 'Sound on' : 'Mute';
+	$('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
+});
+$('big').addEventListener('click', play);
+$('play').addEventListener('click', toggle);
+$('mute').addEventListener('click', sound);
+$('live').addEventListener('click', live);
+$('full').addEventListener('click', full);
+$('quality').addEventListener('change', (event) => {
+	if (hls)
+		hls.nextLevel = Number(event.target.value);
+});
+const keys = { ' ': toggle, k: toggle, m: sound, f: full, l: live };
+document.addEventListener('keydown', (event) => {
+	if (event.target.closest('button, select') || event.ctrlKey || event.metaKey || event.altKey)
+		return;
+	const act = keys[event.key];
+	if (act) {
+		event.preventDefault();
+		act();
+	}
+});
+document.addEventListener('visibilitychange', () => {
+	if (!document.hidden && wanted && hls && $('live').dataset.at === 'behind')
+		live();
+});
+setInterval(figures, 500);
+
+$('name').textContent = name;
+document.title = `${name} – live`;
+state('connecting');
+Hls = await library();
+window.lv = { get hls() { return hls; }, live };
+connect();
