@@ -206,15 +206,20 @@ hungry(void)
 	return true;
 }
 
+/* Has anybody not yet taken all there is?  Only a block reader is waited for beyond the queue. */
 static bool
-pending(void)
+pending(bool late)
 {
 	int i;
 
-	for (i = 0; i < nreaders; i++)
-		if (readers[i].fd >= 0 ? cursor_bytes(&readers[i].cursor) > 0
-					: readers[i].policy == POLICY_BLOCK && !readers[i].gone)
+	for (i = 0; i < nreaders; i++) {
+		struct reader *r = &readers[i];
+
+		if (late && r->policy != POLICY_BLOCK)
+			continue;
+		if (r->fd >= 0 ? cursor_bytes(&r->cursor) > 0 : r->policy == POLICY_BLOCK)
 			return true;
+	}
 	return false;
 }
 
@@ -292,14 +297,16 @@ serve(int64_t now)
 static int
 run(void)
 {
-	int64_t now = clock_mono_ms();
+	int64_t now = clock_mono_ms(), eof_at = 0;
 	bool eof = false;
 	int status = EX_OK, r = serve(now);
 
 	while (r == 0) {
 		bool ready;
 
-		if (eof && !pending())
+		if (eof && !eof_at)
+			eof_at = now;
+		if (eof && !pending(now - eof_at >= limits.ms))
 			break;
 		if (all_gone()) {
 			complain(0, "no reader is left");

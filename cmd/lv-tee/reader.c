@@ -284,6 +284,15 @@ lose(struct reader *r, const char *reason, int64_t now)
 	return 0;
 }
 
+static const char *
+unwritable(int err)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "cannot be written: %s", strerror(-err));
+	return text;
+}
+
 /* Nothing was taken for long: a block reader is named, and ends a live pipeline. */
 static int
 watch(struct reader *r, const struct limits *l, int64_t now)
@@ -319,7 +328,7 @@ reader_write(struct reader *r, const struct limits *l, int64_t now)
 			return r->policy == POLICY_BLOCK ? watch(r, l, now) : 0;
 		}
 		if (got < 0)
-			return lose(r, got == -EPIPE ? "has gone" : strerror((int)-got), now);
+			return lose(r, got == -EPIPE ? "has gone" : unwritable((int)got), now);
 		if (r->stalled)
 			inform("%s goes on", r->name);
 		r->full = r->stalled = false;
@@ -393,6 +402,7 @@ reader_finish(struct reader *r, int64_t now)
 {
 	r->finishing = true;
 	if (r->fd >= 0) {
+		cursor_shed(&r->cursor); /* what it did not take in time counts as dropped */
 		tell_drops(r, true);
 		if (close(r->fd) < 0 && r->policy == POLICY_BLOCK) {
 			complain(-errno, "cannot write to %s", r->name);
