@@ -22,7 +22,7 @@ struct buf {
 static inline uint8_t *
 buf_data(const struct buf *b)
 {
-	return b->bytes + b->start;
+	return b->bytes ? b->bytes + b->start : NULL; /* NULL + 0 is undefined in C */
 }
 
 static inline size_t
