@@ -108,6 +108,10 @@ avmux_new(struct avmux **out, const char *format, avmux_write_fn *write, void *a
 
 	if (!m)
 		return -ENOMEM;
+	if (!av_guess_format(format, NULL, NULL)) {
+		free(m);
+		return -EINVAL;
+	}
 	av_log_set_callback(on_log);
 	m->write = write;
 	m->arg = arg;

@@ -344,7 +344,7 @@ run(void)
 	return status;
 }
 
-/* Close what is written to and wait for the commands: 10 s, SIGTERM, 5 s, SIGKILL. */
+/* Close what is written to and wait for the commands: 10 s (2 when we failed), SIGTERM, 5 s, SIGKILL. */
 static int
 finish(int status)
 {
@@ -353,7 +353,7 @@ finish(int status)
 	int i;
 
 	for (i = 0; i < nreaders; i++)
-		reader_finish(&readers[i], now);
+		reader_finish(&readers[i], status == EX_TEMPFAIL, now);
 	for (;;) {
 		now = clock_mono_ms();
 		reap(now);

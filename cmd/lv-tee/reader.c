@@ -20,6 +20,7 @@
 #define STEADY_MS 60000     /* after this long the failures are forgotten */
 #define END_MS 10000        /* a command's time to end after its input has */
 #define TERM_MS 5000        /* and after SIGTERM */
+#define FAILED_MS 2000      /* END_MS when we end early: somebody waits to start us again */
 #define HURRY_MS 4000       /* the same when we were told to end: before our parent loses patience */
 
 static const char *const policies[] = { "block", "drop", "detach", "none" };
@@ -398,8 +399,10 @@ reader_reap(struct reader *r, pid_t pid, int status, int64_t now)
 }
 
 void
-reader_finish(struct reader *r, int64_t now)
+reader_finish(struct reader *r, bool early, int64_t now)
 {
+	bool stuck = early && r->stalled;
+
 	r->finishing = true;
 	if (r->fd >= 0) {
 		cursor_shed(&r->cursor); /* what it did not take in time counts as dropped */
@@ -412,7 +415,7 @@ reader_finish(struct reader *r, int64_t now)
 		cursor_detach(&r->cursor);
 	}
 	if (r->pid && !r->kill_at)
-		r->kill_at = now + END_MS;
+		r->kill_at = now + (stuck ? 0 : early ? FAILED_MS : END_MS);
 }
 
 void

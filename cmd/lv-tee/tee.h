@@ -53,7 +53,7 @@ int reader_check(struct reader *);
 int reader_tend(struct reader *, const struct limits *, int64_t now);
 int reader_write(struct reader *, const struct limits *, int64_t now);
 void reader_reap(struct reader *, pid_t, int status, int64_t now);
-void reader_finish(struct reader *, int64_t now);
+void reader_finish(struct reader *, bool early, int64_t now);
 void reader_hurry(struct reader *, int64_t now); /* the command is asked to end at once */
 bool reader_over(const struct reader *);
 
