@@ -80,7 +80,7 @@ struct strand { /* one track */
 	int64_t last_dur;  /* the newest known frame duration, in the track's own units */
 	int64_t peak_bps, bytes, ticks; /* measured */
 	double fps;
-	int gaps;
+	int gaps, skipped; /* skipped: frames before the first key frame of a run */
 	uint32_t parts;
 };
 
@@ -1479,14 +1479,14 @@ take_header(struct segmenter *g, struct strand *k, const struct flv_packet *p)
 }
 
 static void
-dropped(const struct strand *k, const char *reason)
+dropped(const struct strand *k, const char *reason, int frames)
 {
 	struct event e;
 
 	event_begin(&e, "media.dropped");
 	event_str(&e, "track", k->name);
 	event_str(&e, "reason", reason);
-	event_int(&e, "frames", 1);
+	event_int(&e, "frames", frames);
 	event_send(&e);
 }
 
@@ -1599,8 +1599,13 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		int64_t pts = t + MS(p->cts) + (int64_t)p->nano * 9 / 100000;
 
 		s.idr = h264_idr(p->data, p->size, k->h264.nal_len);
-		if (!s.idr && !g->started && !k->count)
-			return 0; /* nothing can be shown before the first key frame */
+		if (!s.idr && !g->started && !k->count) {
+			k->skipped++; /* nothing can be shown before the first key frame */
+			return 0;
+		}
+		if (k->skipped)
+			dropped(k, "no key frame yet", k->skipped);
+		k->skipped = 0;
 		/* tfdt is the true DTS: libavformat moves pictures with negative offsets (5.1). */
 		s.dts = t;
 		if (k->count && s.dts <= k->samples[k->count - 1].dts)
@@ -1608,14 +1613,14 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		s.pts = pts;
 	} else {
 		if (!audio_place(k, t, &s.dts)) {
-			dropped(k, "audio runs ahead of its timestamps");
+			dropped(k, "audio runs ahead of its timestamps", 1);
 			return 0;
 		}
 		s.pts = s.dts;
 		s.idr = true;
 	}
 	if (g->started && when(k, &s) < g->start - NEAR && k->idle) {
-		dropped(k, "too late for its segment");
+		dropped(k, "too late for its segment", 1);
 		return 0;
 	}
 	if (k->count >= SAMPLES_MAX || buf_len(&k->data) + p->size > QUEUE_MAX)

@@ -1,0 +1,181 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+# Eight seconds with B-frames; the same, as a lower rung with the same key frames.
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	ffmpeg -v error -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -t 8 \
+		-c:v libx264 -preset veryfast -g 60 -sc_threshold 0 -c:a aac -f flv a.flv
+	ffmpeg -v error -i a.flv -vf scale=160:90 -c:v libx264 -preset ultrafast -sc_threshold 0 \
+		-force_key_frames 'expr:gte(t,n_forced*2)' -c:a aac -b:a 64k -copyts -f flv b.flv
+	export A=$PWD/a.flv B=$PWD/b.flv
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+packets() { # INPUT: packets a stream, sorted
+	ffprobe -v error -count_packets -show_entries stream=codec_type,nb_read_packets -of csv=p=0 "$1" |
+		grep . | sort -u
+}
+
+inf() { grep -v -e m4s -e MAP "$1"; }
+
+@test "one rung: every frame is in, and the times are the input's" {
+	lv-segment --dir live/x <"$A"
+	[ "$(packets live/x/master.m3u8)" = "$(packets "$A")" ]
+	run -0 --separate-stderr ffmpeg -v warning -i live/x/master.m3u8 -f null -
+	[ -z "$stderr" ]
+	ffprobe -v error -select_streams v -show_entries packet=pts_time,dts_time -of csv=p=0 "$A" | sed 's/,$//' >in
+	ffprobe -v error -select_streams v -show_entries packet=pts_time,dts_time -of csv=p=0 live/x/master.m3u8 | sed 's/,$//' >out
+	cmp <(awk -F, 'NF>1{printf "%.3f %.3f\n",$1,$2}' in) <(awk -F, 'NF>1{printf "%.3f %.3f\n",$1,$2}' out)
+	grep -q 'CODECS="avc1.[0-9a-f]*,mp4a.40.2",RESOLUTION=320x180,FRAME-RATE=30.000' live/x/master.m3u8
+	[ "$(grep -c ENDLIST live/x/source/index.m3u8)" = 1 ]
+	[ "$(jq .live live/x/stream.json)" = false ]
+}
+
+@test "two rungs and their sound are cut at the same instants" {
+	flvmark 01jdabcdef0 7 s1 end "$A" "$B" >m.flv
+	lv-segment --dir live/alice m.flv
+	cd live/alice
+	inf source/index.m3u8 >want
+	for t in 480p audio-source audio-128k; do inf $t/index.m3u8 | diff want -; done
+	[ "$(grep -c STREAM-INF master.m3u8)" = 2 ]
+	[ "$(grep -c EXT-X-MEDIA: master.m3u8)" = 2 ]
+	grep -q 'PROGRAM-DATE-TIME:2025-11-24T16:00:00.067Z' source/index.m3u8
+	[ -e 480p/01jdabcdef0-7-0.m4s ]
+	for n in 0 1 2; do # each begins with a key frame at the same time
+		for t in source 480p; do
+			cat $t/init-*.mp4 $t/01jdabcdef0-7-$n.m4s >one.mp4
+			ffprobe -v error -select_streams v -show_entries packet=pts_time,flags -of csv=p=0 one.mp4 | head -n 1 >$t.first
+			grep -q K $t.first
+		done
+		cmp source.first 480p.first
+	done
+}
+
+@test "end of file without an end keeps the playlist open, and exits 75; --finish ends it" {
+	flvmark 01jdabcdef0 7 s1 open "$A" >m.flv
+	run -75 --separate-stderr lv-segment --dir live/x m.flv
+	[ "$stderr" = "lv-segment: warning: m.flv ended but the broadcast did not: the playlists stay open" ]
+	! grep ENDLIST live/x/source/index.m3u8
+	[ "$(jq .live live/x/stream.json)" = true ]
+	lv-segment --dir live/x --finish
+	grep ENDLIST live/x/source/index.m3u8 live/x/audio-source/index.m3u8
+	[ "$(jq .live live/x/stream.json)" = false ]
+}
+
+@test "a restart goes on with the numbers, a discontinuity and new names" {
+	flvmark 01jdabcdef0 7 s1 open "$A" >m.flv
+	run -75 lv-segment --dir live/x m.flv
+	run -75 lv-segment --dir live/x m.flv
+	cd live/x/source
+	[ "$(grep -c EXTINF index.m3u8)" = 8 ]
+	[ "$(grep -c 'EXT-X-DISCONTINUITY$' index.m3u8)" = 1 ]
+	[ "$(grep -c EXT-X-MAP index.m3u8)" = 2 ]
+	grep m4s index.m3u8 | while read -r f; do [ -e "$f" ]; done
+	[ "$(grep m4s index.m3u8 | sort -u | wc -l)" = 8 ]
+	cd ../../..
+	rm live/x/.state.json # only playlists and files are left to learn from
+	run -75 lv-segment --dir live/x m.flv
+	grep -q 'MEDIA-SEQUENCE:8$' live/x/source/index.m3u8
+	grep -q 'DISCONTINUITY-SEQUENCE:2$' live/x/audio-source/index.m3u8
+}
+
+@test "a new broadcast starts with an empty playlist, and the numbers go on" {
+	flvmark 01jdabcdef0 7 s1 end "$A" >m.flv
+	flvmark 01jdabcdzz0 8 s2 end "$A" >n.flv
+	lv-segment --dir live/x m.flv
+	lv-segment --dir live/x n.flv
+	[ "$(grep -c EXTINF live/x/source/index.m3u8)" = 4 ]
+	grep -q 'MEDIA-SEQUENCE:4$' live/x/source/index.m3u8
+	grep -q 'DISCONTINUITY-SEQUENCE:1$' live/x/source/index.m3u8
+	[ -e live/x/source/01jdabcdef0-7-0.m4s ] # still wanted by who has the old playlist
+}
+
+@test "the window slides, and TARGETDURATION is not exceeded by a long group of pictures" {
+	ffmpeg -v error -f lavfi -i testsrc2=s=64x64:r=25 -t 20 -c:v libx264 -preset ultrafast -g 1000 \
+		-sc_threshold 0 -force_key_frames 0,2,4,12 -f flv l.flv
+	lv-segment --dir live/x --window 4 l.flv
+	[ "$(grep -c EXTINF live/x/source/index.m3u8)" = 4 ]
+	grep -q TARGETDURATION:2 live/x/source/index.m3u8
+	awk -F'[:,]' '/EXTINF/ && $2 >= 2.5 { exit 1 }' live/x/source/index.m3u8
+	[ "$(packets live/x/master.m3u8)" != "" ]
+}
+
+@test "sound alone, a picture alone, and a gap of ten seconds give whole playlists" {
+	ffmpeg -v error -i "$A" -vn -c copy -f flv s.flv
+	ffmpeg -v error -i "$A" -an -c copy -f flv p.flv
+	lv-segment --dir live/s s.flv
+	lv-segment --dir live/p p.flv
+	[ "$(packets live/s/master.m3u8)" = "$(packets s.flv)" ]
+	[ "$(packets live/p/master.m3u8)" = "$(packets p.flv)" ]
+	ffmpeg -v error -i "$A" -c copy -bsf:v 'setts=ts=TS+gte(TS\,4000)*10000' \
+		-bsf:a 'setts=ts=TS+gte(TS\,4000)*10000' -f flv g.flv
+	run -0 lv-segment --dir live/g --events 1 g.flv
+	[ "$(jq -r 'select(.event=="media.dropped").track' <<<"$output")" = source ] # up to a key frame
+	for t in source audio-source; do
+		[ "$(grep -c 'EXT-X-DISCONTINUITY$' live/g/$t/index.m3u8)" = 1 ]
+		awk -F'[:,]' '/EXTINF/ && $2 >= 2.5 { exit 1 }' live/g/$t/index.m3u8
+	done
+}
+
+@test "the archive holds links, a journal and a whole playlist" {
+	lv-segment --dir live/x --archive arch/x --window 3 <"$A"
+	cd arch/x/*
+	[ "$(stat -c %h source/*-0.m4s)" = 2 ]
+	[ "$(jq -s length segments.ndjson)" = 8 ]
+	[ "$(packets source/index.m3u8 | cut -d, -f2)" = 240 ]
+	[ "$(jq .live broadcast.json)" = false ]
+}
+
+@test "a source without key frames where the rungs have them is a gap, then off the master" {
+	ffmpeg -v error -i "$B" -c copy -an -f flv r.flv
+	ffmpeg -v error -i "$A" -c:v libx264 -preset ultrafast -g 1000 -sc_threshold 0 -c:a copy -copyts -f flv s.flv
+	flvmark 01jdabcdef0 7 s1 end s.flv r.flv >m.flv
+	run -0 --separate-stderr lv-segment --dir live/x --events 1 m.flv
+	[ "$(jq -r 'select(.event=="rung.unfit").rung' <<<"$output")" = source ]
+	[ "$(grep -c EXT-X-GAP live/x/source/index.m3u8)" = 3 ]
+	! grep -q source/index live/x/master.m3u8
+	[ "$(grep -c EXTINF live/x/480p/index.m3u8)" = 4 ]
+}
+
+@test "what is not FLV, is cut off or is empty is said, and exits 65" {
+	ffmpeg -v error -i "$A" -c copy -t 1 -f mpegts t.ts
+	run -65 --separate-stderr lv-segment --dir live/t t.ts
+	[ "$stderr" = "lv-segment: t.ts is not FLV; lv-transcode reads other containers" ]
+	head -c 100000 "$A" >cut.flv
+	run -65 --separate-stderr lv-segment --dir live/c cut.flv
+	[ "$stderr" = "lv-segment: cut.flv ends in the middle of a tag: truncated" ]
+	[ -s live/c/source/index.m3u8 ]
+	run -65 --separate-stderr lv-segment --dir live/e /dev/null
+	[ "$stderr" = "lv-segment: /dev/null is empty" ]
+}
+
+@test "wrong options exit 64, a missing input 66, a folder that is a file 73" {
+	run -64 lv-segment </dev/null
+	run -64 lv-segment --dir x --target-ms 1
+	run -64 lv-segment --dir x --window 2
+	run -66 --separate-stderr lv-segment --dir x /no/such/file
+	[ "$stderr" = "lv-segment: cannot open /no/such/file: No such file or directory" ]
+	touch file
+	run -73 --separate-stderr lv-segment --dir file "$A"
+	[ "$stderr" = "lv-segment: cannot write to file: Not a directory" ]
+}
+
+@test "a second writer waits, then exits 75" {
+	mkdir -p live/x
+	flock live/x/.lock env BUILD="$BUILD" bash -c 'lv-segment --dir live/x "$A"; echo $? >status' 2>err
+	[ "$(cat status)" = 75 ]
+	[ "$(cat err)" = "lv-segment: live/x belongs to another lv-segment, which runs on" ]
+}
+
+@test "help, manual and completions name the same options" {
+	lv-segment --help | grep -oE -- '--[a-z-]+' | sort -u >help
+	for f in "$ROOT/completions/bash/lv-segment" "$ROOT/completions/zsh/_lv-segment"; do
+		grep -oE -- '--[a-z-]+' "$f" | sort -u | diff help -
+	done
+	sed -n 's/.*Fl Fl \([a-z-]*\).*/--\1/p' "$ROOT/man/lv-segment.1" | sort -u | comm -23 help - | diff /dev/null -
+	mandoc -T lint -W warning "$ROOT/man/lv-segment.1"
+}
