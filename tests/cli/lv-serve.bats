@@ -1,0 +1,172 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return 1
+	mkdir -p root/live/demo/source player
+	printf '<!doctype html><title>watch</title>' >player/watch.html
+	printf '<!doctype html><title>index</title>' >player/index.html
+	printf '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nsource/index.m3u8\n' >root/live/demo/master.m3u8
+	{
+		printf '#EXTM3U\n#EXT-X-TARGETDURATION:2\n'
+		for i in {1..40}; do printf '#EXTINF:2.000,\n0123456789-1-%d.m4s\n' "$i"; done
+	} >root/live/demo/source/index.m3u8
+	head -c 100000 /dev/urandom >root/live/demo/source/0123456789-1-1.m4s
+	printf '{"stream":"demo","broadcast":"0123456789","origin_ms":1,"live":true}' \
+		>root/live/demo/stream.json
+	printf '{}' >root/live/demo/.state.json
+	printf secret >secret.m4s
+}
+
+teardown() {
+	[ -z "${PID-}" ] || kill "$PID" 2>/dev/null || :
+}
+
+serve() {
+	lv-serve --root root --player player --listen 127.0.0.1:0 --events events "$@" \
+		>out 2>&1 3>&- &
+	PID=$!
+	PORT=$(wait_event events 10 '.event == "server.ready"' | jq .port)
+	U=http://127.0.0.1:$PORT
+}
+
+status() {
+	curl -s --path-as-is -o /dev/null -w '%{http_code}' "$@"
+}
+
+header() { # NAME CURL-ARGUMENT...: that header's value
+	local name=$1
+	shift
+	curl -s -D - -o /dev/null "$@" | tr -d '\r' | sed -n "s/^$name: //Ip"
+}
+
+@test "files come whole, labelled, and with the time they may be kept" {
+	serve
+	curl -s "$U/live/demo/source/0123456789-1-1.m4s" | cmp - root/live/demo/source/0123456789-1-1.m4s
+	S=$U/live/demo/source
+	[ "$(header cache-control "$S/0123456789-1-1.m4s")" = "public, max-age=86400, immutable" ]
+	[ "$(header cache-control "$S/index.m3u8")" = "public, max-age=1" ]
+	[ "$(header cache-control "$S/none.m4s")" = "public, max-age=1" ]
+	[ "$(header content-type "$S/index.m3u8")" = application/vnd.apple.mpegurl ]
+	[ "$(header access-control-allow-origin "$S/index.m3u8")" = "*" ]
+	[ "$(status "$S/none.m4s")" = 404 ]
+	[ "$(status -X POST -d x "$S/index.m3u8")" = 405 ]
+	[ "$(status -X OPTIONS "$S/index.m3u8")" = 204 ]
+	[ "$(curl -sI "$S/0123456789-1-1.m4s" | tr -d '\r' | sed -n 's/^Content-Length: //p')" = 100000 ]
+}
+
+@test "byte ranges: a part, the end, beyond, and several at once" {
+	serve
+	F=root/live/demo/source/0123456789-1-1.m4s S=$U/live/demo/source/0123456789-1-1.m4s
+	curl -s -r 100-299 "$S" | cmp - <(tail -c +101 $F | head -c 200)
+	curl -s -r -50 "$S" | cmp - <(tail -c 50 $F)
+	[ "$(header content-range -r 99990- "$S")" = "bytes 99990-99999/100000" ]
+	[ "$(status -r 100000- "$S")" = 416 ]
+	[ "$(status -r 0-1,5-6 "$S")" = 200 ]
+	[ "$(status -r 0-1 -H 'If-Range: "other"' "$S")" = 200 ]
+	[ "$(status -r 0-1 -H "If-Range: $(header etag "$S")" "$S")" = 206 ]
+}
+
+@test "conditions and gzip, once a version" {
+	serve
+	S=$U/live/demo/source/index.m3u8
+	curl -s --compressed "$S" | cmp - root/live/demo/source/index.m3u8
+	[ "$(header content-encoding --compressed "$S")" = gzip ]
+	[ -z "$(header content-encoding "$S")" ]
+	tag=$(header etag --compressed "$S") plain=$(header etag "$S")
+	[ "$tag" != "$plain" ]
+	[ "$(status --compressed -H "If-None-Match: $tag" "$S")" = 304 ]
+	[ "$(status -H "If-None-Match: $plain" "$S")" = 304 ]
+	[ "$(status -H 'If-None-Match: "x"' "$S")" = 200 ]
+	[ "$(status -H "If-Modified-Since: $(header last-modified "$S")" "$S")" = 304 ]
+	[ "$(status -H "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT" "$S")" = 200 ]
+	printf '#EXTM3U\n#new\n' >root/live/demo/source/.x.tmp
+	mv root/live/demo/source/.x.tmp root/live/demo/source/index.m3u8
+	eventually 5 bash -c "curl -s $S | grep -q '#new'"
+	[ "$(status -H "If-None-Match: $plain" "$S")" = 200 ]
+}
+
+@test "there is no way out of the folder" {
+	ln -s ../../../secret.m4s root/live/demo/link.m4s
+	ln -s ../.. root/live/up
+	mkfifo root/live/demo/fifo.m4s
+	printf x >root/live/demo/left.m4s.tmp
+	serve
+	for p in /../secret.m4s /live/../../secret.m4s /live/demo/../../../secret.m4s \
+		/live/%2e%2e/%2e%2e/secret.m4s /live/..%2f..%2fsecret.m4s '/live/..\..\secret.m4s' \
+		//etc/passwd /live//etc/passwd /live/demo/link.m4s /live/up/secret.m4s /secret.m4s \
+		/live/demo/.state.json /live/demo/%2estate.json /live/demo/left.m4s.tmp /live/demo/fifo.m4s \
+		/live/demo/ /live/demo /live /player/../events /player/../watch.html \
+		/live/demo/stream.json%00.m4s /watch/../x /watch/a.b "/live/$(printf 'a%.0s' {1..3000})"; do
+		code=$(status "$U$p")
+		case $code in 400 | 404 | 414) ;; *) echo "$p: $code" && return 1 ;; esac
+	done
+	[ "$(status "$U/live/demo/stream.json")" = 200 ]
+}
+
+@test "pages, what is live, health" {
+	serve
+	[[ $(curl -s "$U/") = *index* ]]
+	[[ $(curl -s "$U/watch/demo") = *watch* ]]
+	[[ $(header content-security-policy "$U/watch/demo") = *"script-src 'self';"* ]]
+	[ "$(curl -s "$U/streams.json" | jq -r '.streams[].stream')" = demo ]
+	[ "$(curl -s "$U/healthz" | jq -r .status)" = ok ]
+}
+
+@test "a viewer is told of once, and again when the server ends" {
+	serve
+	for _ in 1 2 3; do curl -s -A tv -o /dev/null "$U/live/demo/source/index.m3u8"; done
+	wait_event events 10 '.event == "play.started" and .stream == "demo" and .agent == "tv"'
+	kill "$PID"
+	wait "$PID"
+	PID=
+	[ "$(jq -s 'map(select(.event == "play.started")) | length' events)" = 1 ]
+	[ "$(jq -s 'map(select(.event == "play.ended")) | length' events)" = 1 ]
+}
+
+@test "SIGTERM lets a response finish" {
+	head -c 20000000 /dev/zero >root/live/demo/source/big.m4s
+	serve
+	curl -s --limit-rate 20M -o got "$U/live/demo/source/big.m4s" 3>&- &
+	client=$!
+	eventually 10 test -s got
+	kill "$PID"
+	wait "$PID"
+	PID=
+	wait "$client"
+	cmp got root/live/demo/source/big.m4s
+}
+
+@test "TLS with a certificate of ours" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem 2>/dev/null
+	chmod 644 key.pem
+	run -77 --separate-stderr lv-serve --root root --listen 127.0.0.1:0 --player player --cert cert.pem \
+		--key key.pem
+	[[ $stderr = *"can be read by others"* ]]
+	chmod 600 key.pem
+	serve --cert cert.pem --key key.pem
+	curl -s --cacert cert.pem "https://127.0.0.1:$PORT/live/demo/source/0123456789-1-1.m4s" |
+		cmp - root/live/demo/source/0123456789-1-1.m4s
+}
+
+@test "wrong options say what and why" {
+	run -64 --separate-stderr lv-serve --root root
+	run -64 --separate-stderr lv-serve --root root --listen nowhere
+	[ "$stderr" = 'lv-serve: --listen nowhere: not ADDR:PORT' ] || [[ $stderr = *"not ADDR:PORT" ]]
+	run -66 --separate-stderr lv-serve --root /no/such --listen 127.0.0.1:0
+	[ "$stderr" = "lv-serve: cannot open /no/such: No such file or directory" ]
+	serve
+	run -69 --separate-stderr lv-serve --root root --player player --listen "127.0.0.1:$PORT"
+	[[ $stderr = *"cannot listen on 127.0.0.1:$PORT: Address already in use" ]]
+}
+
+@test "help, manual and completions name the same options" {
+	help=$(lv-serve --help | grep -o -- '--[a-z][a-z-]*' | sort -u)
+	man=$(grep -o 'Fl Fl [a-z-]*' "$ROOT/man/lv-serve.1" | sed 's/Fl Fl /--/' | sort -u)
+	bash=$(grep -o -- '--[a-z][a-z-]*' "$ROOT/completions/bash/lv-serve" | sort -u)
+	zsh=$(grep -o -- '--[a-z][a-z-]*' "$ROOT/completions/zsh/_lv-serve" | sort -u)
+	[ "$help" = "$man" ]
+	[ "$help" = "$bash" ]
+	[ "$help" = "$zsh" ]
+}
