@@ -36,27 +36,27 @@ object(struct bits *b)
 }
 
 static int
-rate(struct bits *b, int *index)
+rate(struct bits *b)
 {
-	*index = (int)bits(b, 4);
-	if (*index == 15)
+	size_t index = bits(b, 4);
+
+	if (index == 15)
 		return (int)bits(b, 24);
-	return *index < (int)(sizeof(rates) / sizeof(*rates)) ? rates[*index] : 0;
+	return index < sizeof(rates) / sizeof(*rates) ? rates[index] : 0;
 }
 
 int
 aac_config_parse(const uint8_t *asc, size_t size, struct aac_config *c)
 {
 	struct bits b = { asc, 0, 8 * (size < 64 ? size : 64), 0 };
-	int ext;
 
 	memset(c, 0, sizeof(*c));
-	c->object = c->core = object(&b);
-	c->rate = rate(&b, &c->rate_index);
+	c->object = object(&b);
+	c->rate = rate(&b);
 	c->channels = (int)bits(&b, 4);
 	if (c->object == 5 || c->object == 29) {
-		rate(&b, &ext);
-		c->core = object(&b);
+		rate(&b);
+		object(&b);
 	}
 	c->frame = bits(&b, 1) ? 960 : 1024;
 	if (b.bad || !c->object || c->rate < 1000 || c->rate > 192000 || c->channels > 14)
@@ -71,19 +71,4 @@ aac_codec(char text[AAC_CODEC], const struct aac_config *c)
 {
 	snprintf(text, AAC_CODEC, "mp4a.40.%d", c->object);
 	return text;
-}
-
-void
-aac_adts(uint8_t h[AAC_ADTS], const struct aac_config *c, size_t size)
-{
-	unsigned n = (unsigned)(size + AAC_ADTS);
-	unsigned channels = c->channels == 8 ? 7 : (unsigned)c->channels;
-
-	h[0] = 0xff;
-	h[1] = 0xf1; /* MPEG-4, no CRC */
-	h[2] = (uint8_t)((c->core - 1) << 6 | c->rate_index << 2 | channels >> 2);
-	h[3] = (uint8_t)((channels & 3) << 6 | n >> 11);
-	h[4] = (uint8_t)(n >> 3);
-	h[5] = (uint8_t)((n & 7) << 5 | 0x1f);
-	h[6] = 0xfc;
 }

@@ -1,8 +1,8 @@
 /*
- * aac: the AudioSpecificConfig and the ADTS header.  No I/O.
+ * aac: the AudioSpecificConfig.  No I/O.
  *
  * Errors: -EBADMSG for a configuration that is broken, ends too early or has no sample rate.
- * Spec:   ISO/IEC 14496-3 1.6.2.1 (AudioSpecificConfig), 1.A.2 (ADTS).
+ * Spec:   ISO/IEC 14496-3 1.6.2.1.
  */
 #ifndef LV_AAC_H
 #define LV_AAC_H
@@ -12,9 +12,7 @@
 
 struct aac_config {
 	int object;      /* 2: AAC-LC, 5: HE-AAC, 29: HE-AAC v2 */
-	int core;        /* the object type of the frames themselves: 2 under HE-AAC */
 	int rate;        /* of the core, hertz; what a frame's samples are counted in */
-	int rate_index;  /* 15: written out */
 	int channels;    /* 0: a program config element says */
 	int frame;       /* samples a frame: 1024 or 960 */
 };
@@ -23,8 +21,5 @@ int aac_config_parse(const uint8_t *asc, size_t, struct aac_config *);
 
 #define AAC_CODEC 16
 const char *aac_codec(char text[AAC_CODEC], const struct aac_config *);
-
-#define AAC_ADTS 7
-void aac_adts(uint8_t header[AAC_ADTS], const struct aac_config *, size_t frame_size);
 
 #endif

@@ -4,12 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "buf.h"
 #include "bytes.h"
 
 #define SPS_MAX 1024
 
-enum { NAL_SLICE = 1, NAL_IDR = 5, NAL_SPS = 7, NAL_AUD = 9 };
+enum { NAL_SLICE = 1, NAL_IDR = 5, NAL_SPS = 7 };
 
 struct bits {
 	const uint8_t *p;
@@ -242,47 +241,4 @@ h264_codec(char text[H264_CODEC], const struct h264_config *c)
 {
 	snprintf(text, H264_CODEC, "avc1.%02x%02x%02x", c->profile, c->compat, c->level);
 	return text;
-}
-
-static void
-put_nal(struct buf *out, const uint8_t *nal, size_t n)
-{
-	buf_be32(out, 1);
-	buf_append(out, nal, n);
-}
-
-int
-h264_annexb(struct buf *out, const uint8_t *p, size_t size, int nal_len)
-{
-	const uint8_t *end = p + size, *nal;
-	size_t n;
-
-	while ((n = nal_next(&p, end, nal_len, &nal)))
-		if ((nal[0] & 31) != NAL_AUD)
-			put_nal(out, nal, n);
-	return out->error;
-}
-
-int
-h264_annexb_params(struct buf *out, const uint8_t *p, size_t size)
-{
-	const uint8_t *end = p + size;
-	int pass, count;
-	size_t n;
-
-	if (size < 7)
-		return -EBADMSG;
-	p += 5;
-	for (pass = 0; pass < 2; pass++) {
-		if (p == end)
-			return -EBADMSG;
-		count = *p++ & (pass ? 255 : 31);
-		while (count--) {
-			if (end - p < 2 || (n = get_be16(p)) > (size_t)(end - p - 2))
-				return -EBADMSG;
-			put_nal(out, p + 2, n);
-			p += 2 + n;
-		}
-	}
-	return out->error;
 }

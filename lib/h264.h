@@ -28,9 +28,4 @@ bool h264_idr(const uint8_t *frame, size_t, int nal_len); /* one of its slices i
 #define H264_CODEC 16
 const char *h264_codec(char text[H264_CODEC], const struct h264_config *);
 
-/* The frame as a byte stream with start codes goes to out; parameter sets first when asked for. */
-struct buf;
-int h264_annexb(struct buf *out, const uint8_t *frame, size_t, int nal_len);
-int h264_annexb_params(struct buf *out, const uint8_t *avcc, size_t);
-
 #endif
