@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,9 +185,21 @@ open_target(struct reader *r)
 		return open_exec(r);
 	if (r->target == TARGET_FIFO) {
 		fd = open(r->what, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-		if (fd >= 0)
-			fdio_pipe_grow(fd);
-		return fd < 0 ? -errno : fd;
+		if (fd >= 0 && r->unread) {
+			/* Its reader, which we cut off, is to see the end first: once it has taken what is
+			 * in the pipe, and a while has passed without us. */
+			int left = 0;
+
+			r->unread = ioctl(fd, FIONREAD, &left) == 0 && left > 0;
+			close(fd);
+			return -ENXIO;
+		}
+		if (fd < 0 && errno == ENXIO)
+			r->unread = false; /* it has gone, and with it what it had not read */
+		if (fd < 0)
+			return -errno;
+		fdio_pipe_grow(fd);
+		return fd;
 	}
 	fdio_pipe_grow(r->given);
 	fd = fdio_reopen(r->given, O_WRONLY | O_APPEND, &r->socket);
@@ -371,8 +384,10 @@ reader_tend(struct reader *r, const struct limits *l, int64_t now)
 		return r->full ? watch(r, l, now) : 0;
 	if (cursor_bytes(&r->cursor) <= l->bytes && cursor_lag(&r->cursor, now) <= l->ms)
 		return 0;
-	if (r->policy == POLICY_DETACH)
+	if (r->policy == POLICY_DETACH) {
+		r->unread = true;
 		return lose(r, "takes nothing or too little: detached", now);
+	}
 	cursor_shed(&r->cursor);
 	return 0;
 }

@@ -36,6 +36,7 @@ struct reader {
 	int fd; /* -1 while it is away */
 	bool socket, gone, dead, full, stalled, waited;
 	pid_t pid; /* of the command, until it is reaped */
+	bool unread; /* a FIFO was closed on a reader that had not taken everything */
 	int tries;
 	int64_t open_at, up_at, kill_at, wait_since, full_since;
 	int signals;     /* sent to the command so far */

@@ -105,10 +105,16 @@ picture() {
 }
 
 @test "a detach reader that takes nothing is let go" {
+	mkfifo stuck
+	sleep 60 <stuck 3>&- &
+	local sleeper=$!
 	ffmpeg -v error -readrate 4 -i "$IN/in.flv" -c copy -f flv - 2>/dev/null |
-		lv-tee --queue-kb 64 --queue-ms 300 --events events --to 'detach:exec:exec sleep 60' \
+		lv-tee --queue-kb 64 --queue-ms 300 --events events --to detach:fifo:stuck \
 			>out.flv 2>err 3>&-
+	kill "$sleeper"
 	wait_event events 1 '.event=="reader.detached" and .reason != "has gone"'
+	# It still holds its FIFO, and must see the end of that before it gets a new beginning.
+	[ "$(jq -s 'map(select(.event=="reader.attached" and .reader=="fifo:stuck")) | length' events)" = 1 ]
 	[ "$(ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets \
 		-of csv=p=0 out.flv)" = 150 ]
 }
