@@ -548,6 +548,20 @@ archive_segment(struct segmenter *g, const struct strand *k, const struct segmen
 		failed(g, r, path);
 }
 
+static void
+drop_samples(struct strand *k, size_t n)
+{
+	size_t bytes = 0, i;
+
+	if (!n)
+		return;
+	for (i = 0; i < n; i++)
+		bytes += k->samples[i].size;
+	buf_consume(&k->data, bytes);
+	k->count -= n;
+	memmove(k->samples, k->samples + n, k->count * sizeof(*k->samples));
+}
+
 /* Takes count frames off the track's queue and makes them a file. */
 static void
 put_media(struct segmenter *g, int track, struct segment *s, size_t count)
@@ -636,9 +650,7 @@ put_media(struct segmenter *g, int track, struct segment *s, size_t count)
 		archive_segment(g, k, s, e, path);
 	free(out);
 	buf_free(&b);
-	buf_consume(&k->data, total);
-	k->count -= count;
-	memmove(k->samples, k->samples + count, k->count * sizeof(*k->samples));
+	drop_samples(k, count);
 }
 
 static double
@@ -1260,18 +1272,6 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 	g->fresh = false;
 	put_state(g);
 	expire(g, clock_wall_ms());
-}
-
-static void
-drop_samples(struct strand *k, size_t n)
-{
-	size_t bytes = 0, i;
-
-	for (i = 0; i < n; i++)
-		bytes += k->samples[i].size;
-	buf_consume(&k->data, bytes);
-	k->count -= n;
-	memmove(k->samples, k->samples + n, k->count * sizeof(*k->samples));
 }
 
 /* The first frame of a run: what lies before it in the other tracks has nowhere to go. */

@@ -78,5 +78,9 @@ main(int argc, char **argv)
 	mark.kind = MARK_END;
 	if (!strcmp(argv[4], "end"))
 		mark_put(&out, last, &mark);
-	return fwrite(buf_data(&out), 1, buf_len(&out), stdout) != buf_len(&out);
+	last = fwrite(buf_data(&out), 1, buf_len(&out), stdout) != buf_len(&out);
+	buf_free(&out);
+	flv_reader_free(&in[0].reader);
+	flv_reader_free(&in[1].reader);
+	return last != 0;
 }

@@ -15,6 +15,10 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
+teardown() {
+	! mountpoint -q "$BATS_TEST_TMPDIR/d" || umount -l "$BATS_TEST_TMPDIR/d"
+}
+
 packets() { # INPUT: packets a stream, sorted
 	ffprobe -v error -count_packets -show_entries stream=codec_type,nb_read_packets -of csv=p=0 "$1" |
 		grep . | sort -u
@@ -162,6 +166,27 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	touch file
 	run -73 --separate-stderr lv-segment --dir file "$A"
 	[ "$stderr" = "lv-segment: cannot write to file: Not a directory" ]
+}
+
+@test "a full disk: a gap, an event, and on it goes when there is room" {
+	[ "$(id -u)" = 0 ] || skip "needs a mount"
+	mkdir d
+	mount -t tmpfs -o size=1500k none d || skip "no mount here"
+	head -c 1250k /dev/zero >d/ballast
+	mkfifo in
+	lv-segment --dir d/x --events ev --quiet in 2>err 3>&- &
+	pid=$!
+	exec 7>in
+	head -c 300000 "$A" >&7
+	wait_event ev 10 '.event=="disk.full"'
+	rm d/ballast
+	tail -c +300001 "$A" >&7
+	exec 7>&-
+	wait "$pid" || :
+	wait_event ev 10 '.event=="write.recovered"'
+	grep -q EXT-X-GAP d/x/source/index.m3u8
+	grep -v '^#' d/x/source/index.m3u8 | tail -n 1 | while read -r f; do [ -s "d/x/source/$f" ]; done
+	! find d/x -name '*.tmp' | grep .
 }
 
 @test "a second writer waits, then exits 75" {
