@@ -86,11 +86,11 @@ setup_readers(void)
 	for (i = 0; to && to[i]; i++) {
 		if (nreaders == READERS_MAX - 1)
 			die(EX_USAGE, 0, "more than %d readers", READERS_MAX - 1);
-		if (reader_parse(&readers[nreaders++], strdup(to[i]), false) < 0)
+		if (reader_parse(&readers[nreaders++], to[i], false) < 0)
 			die(EX_USAGE, 0, "--to %s: expected block, drop or detach, then \":fifo:PATH\", "
 				"\":fd:N\" (3 or more) or \":exec:COMMAND\"", to[i]);
 	}
-	if (reader_parse(&readers[nreaders], strdup(stdout_spec ? stdout_spec : "block"), true) < 0)
+	if (reader_parse(&readers[nreaders], stdout_spec ? stdout_spec : "block", true) < 0)
 		die(EX_USAGE, 0, "--stdout %s: expected block, drop, detach or none", stdout_spec);
 	if (readers[nreaders].policy != POLICY_NONE)
 		nreaders++;

@@ -68,11 +68,14 @@ parse_target(struct reader *r, const char *s)
 
 /* POLICY[,rung=A+B]:TARGET, or without the target for standard output. */
 int
-reader_parse(struct reader *r, char *spec, bool is_stdout)
+reader_parse(struct reader *r, const char *text, bool is_stdout)
 {
-	size_t n = strcspn(spec, ",:");
+	size_t n = strcspn(text, ",:");
+	char *spec;
 
 	memset(r, 0, sizeof(*r));
+	if (!(r->spec = spec = strdup(text)))
+		return -ENOMEM;
 	r->fd = -1;
 	if (parse_policy(spec, n, &r->policy) < 0 || (r->policy == POLICY_NONE && !is_stdout))
 		return -EINVAL;

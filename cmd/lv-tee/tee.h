@@ -24,6 +24,7 @@ enum policy { POLICY_BLOCK, POLICY_DROP, POLICY_DETACH, POLICY_NONE };
 enum target { TARGET_FD, TARGET_FIFO, TARGET_EXEC };
 
 struct reader {
+	char *spec;       /* what was given, kept as long as we run */
 	const char *name; /* the target as it was given */
 	enum policy policy;
 	enum target target;
@@ -49,7 +50,7 @@ struct limits {
 	bool live;
 };
 
-int reader_parse(struct reader *, char *spec, bool stdout_spec);
+int reader_parse(struct reader *, const char *spec, bool is_stdout);
 int reader_check(struct reader *);
 int reader_tend(struct reader *, const struct limits *, int64_t now);
 int reader_write(struct reader *, const struct limits *, int64_t now);
