@@ -12,6 +12,7 @@ bool opt_mixed;
 
 static char **events;
 static int verbose, quiet;
+static poptContext pc; /* the operands are its own: it lives as long as we do */
 
 struct poptOption opt_common[] = {
 	{ "events", 'e', POPT_ARG_ARGV, &events, 0, "write events to descriptor or path", "FD|PATH" },
@@ -37,8 +38,7 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 {
 	static char *none[1];
 	const char **rest;
-	char **args, *slash = strrchr(argv[0] ? argv[0] : "lv", '/');
-	poptContext pc;
+	char *slash = strrchr(argv[0] ? argv[0] : "lv", '/');
 	int r, n = 0, i;
 
 	die_prog = slash ? slash + 1 : argv[0] ? argv[0] : "lv";
@@ -47,8 +47,10 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 	if (operands && *operands) {
 		char *line;
 
-		if (asprintf(&line, "[OPTION...] %s", operands) >= 0)
-			poptSetOtherOptionHelp(pc, line);
+		if (asprintf(&line, "[OPTION...] %s", operands) >= 0) {
+			poptSetOtherOptionHelp(pc, line); /* takes a copy */
+			free(line);
+		}
 	}
 	while ((r = poptGetNextOpt(pc)) > 0) {
 		if (r == 'h') {
@@ -76,11 +78,5 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 		if ((r = events_open(events[i])) < 0)
 			die(EX_USAGE, r, "cannot write events to %s", events[i]);
 	events_open_env();
-	if (!n)
-		return none;
-	if (!(args = calloc((size_t)n + 1, sizeof(*args))))
-		die(EX_OSERR, -12, "cannot start");
-	for (i = 0; i < n; i++)
-		args[i] = (char *)rest[i]; /* the context, and so its arguments, live as long as we do */
-	return args;
+	return n ? (char **)rest : none;
 }
