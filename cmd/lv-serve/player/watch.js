@@ -186,7 +186,7 @@ for (const event of ['play', 'pause'])
 		$('play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
 	});
 video.addEventListener('volumechange', () => {
-	$('mute').textContent = video.muted ? 'Sound on' : 'Mute';
+	$('mute').textContent = video.muted ? 'Unmute' : 'Mute';
 	$('mute').setAttribute('aria-label', video.muted ? 'Unmute' : 'Mute');
 });
 $('big').addEventListener('click', play);
