@@ -1546,7 +1546,8 @@ follow(struct segmenter *g, struct strand *k, int64_t dts)
 		return t;
 	if (t > g->newest + JUMP) {
 		flush(g);
-	} else if (t < g->newest - JUMP && k->last != INT64_MIN && t < k->last - MS(500)) {
+	} else if (k->last == INT64_MIN ? t < g->newest - GOP_MAX :
+					  t < g->newest - JUMP && t < k->last - MS(500)) {
 		int64_t end = g->newest;
 
 		flush(g);
@@ -1596,7 +1597,8 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 	t = follow(g, k, MS(dts_ms));
 	s.size = (uint32_t)p->size;
 	if (k->video) {
-		int64_t pts = t + MS(p->cts) + (int64_t)p->nano * 9 / 100000;
+		int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
+		int64_t pts = t + MS(cts) + (int64_t)p->nano * 9 / 100000;
 
 		s.idr = h264_idr(p->data, p->size, k->h264.nal_len);
 		if (!s.idr && !g->started && !k->count) {
