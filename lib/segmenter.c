@@ -571,15 +571,13 @@ put_media(struct segmenter *g, int track, struct segment *s, size_t count)
 	struct fmp4_sample *out = NULL;
 	char path[2 * NAME + 64];
 	struct buf b = { 0 };
-	size_t i, total = 0;
+	size_t i;
 	struct event ev;
 	int r = 0;
 
 	if (!k->known)
 		return;
 	snprintf(path, sizeof(path), "%s/%s.m4s", k->name, s->base);
-	for (i = 0; i < count; i++)
-		total += k->samples[i].size;
 	/* Every picture but the leader's has to begin with a key frame, or it is not shown. */
 	e->gap = !count || (k->video && track != g->leader && !k->samples[0].idr);
 	k->gaps = e->gap ? k->gaps + 1 : 0;
