@@ -872,7 +872,7 @@ put_archive(struct segmenter *g, bool ended)
 		if (!buf_len(&b[i]))
 			m3u8_begin(&b[i], &(struct m3u8_list){ 6, g->target_s, 0, 0, !g->dependent, true });
 		if (strcmp(map[i], init))
-			s.map = strcpy(map[i], init);
+			s.map = memcpy(map[i], init, strlen(init) + 1);
 		s.uri = file;
 		s.dur_us = json_integer_value(json_object_get(o, "dur_us"));
 		s.wall_ms = json_integer_value(json_object_get(o, "wall_ms"));
