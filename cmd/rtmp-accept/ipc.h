@@ -16,6 +16,21 @@
  *     stripped, aggregates split), RECORD_END when the publisher said that it unpublishes (payload:
  *     a reason).  An unfinished last record is discarded.  The keeper closes its end to get rid of
  *     the session, after a RECORD_CLOSE record (payload: a reason for the publisher).
+ *
+ * door <-> keeper   SOCK_SEQPACKET: descriptor 3 of the keeper, or a connection to its socket
+ *     RUNDIR/<stream>.sock, by which a door started later, a second listener and --inetd reach it.
+ *     A keeper is started as "rtmp-keeper STREAM PROGRAM [ARG...]".  Both sides are ours.
+ *       door > keeper    KEEP_HELLO    first, on descriptor 3 only
+ *       door > keeper    KEEP_ATTACH   first, on a connection; the last one attached is the door
+ *       keeper > door    KEEP_STATE    answers both (the keeper is ready), and at each change
+ *       door > keeper    KEEP_SESSION  with the media socket by SCM_RIGHTS: a publisher
+ *       keeper > door    KEEP_TAKEN    answers it; only then does the session get its VERDICT
+ *       door > keeper    KEEP_KICK     close the publisher with this reason and end the broadcast
+ *       door > keeper    KEEP_END      the same, politely: the door is stopping, or a new broadcast
+ *       keeper > door    KEEP_NOTICE   a line for lv-auth; queued while no door is attached
+ *       keeper > door    KEEP_BYE      the broadcast ended and the program was reaped
+ *     A keeper that ends without KEEP_BYE has crashed: the door starts another for the same
+ *     broadcast (resumed, group of the old program), which waits out the grace window.
  */
 #ifndef RTMP_ACCEPT_IPC_H
 #define RTMP_ACCEPT_IPC_H
@@ -68,6 +83,74 @@ struct ipc_bye {
 	uint32_t kind;
 	uint32_t code;
 	char reason[256]; /* "unpublished", "connection closed", "silent for 10 s", "bad chunk" ... */
+};
+
+#define KEEP_MAX 8192
+
+enum keep_kind {
+	KEEP_HELLO = 16,
+	KEEP_ATTACH,
+	KEEP_STATE,
+	KEEP_SESSION,
+	KEEP_TAKEN,
+	KEEP_KICK,
+	KEEP_END,
+	KEEP_NOTICE,
+	KEEP_BYE,
+};
+
+struct keep_hello {
+	uint32_t kind;
+	uint32_t resumed;  /* the broadcast began before: no broadcast.started */
+	uint32_t grace_ms; /* how long a broadcast waits for its publisher to come back */
+	uint32_t lag_ms, queue_bytes; /* the program is behind by more: drop to a key frame */
+	uint32_t silence_ms;          /* a session that sends nothing for this long is closed */
+	uint32_t verbose, quiet;
+	int32_t group;  /* the program of a keeper that crashed, to be rid of first; 0: none */
+	int64_t nofile; /* the limit on open files that the program is given back */
+	int64_t epoch, origin_ms;
+	char stream[65], broadcast[27], user[65];
+	char run_dir[256];
+	char events[4][256]; /* as for --events: a descriptor the keeper inherited, or a path */
+	uint32_t env_len;
+	char env[4096]; /* NAME=VALUE, each with its NUL, for the program */
+};
+
+struct keep_attach {
+	uint32_t kind;
+};
+
+struct keep_state {
+	uint32_t kind;
+	uint32_t publishing; /* session and the fields after it are those of a live publisher */
+	int32_t group;       /* the program's process group; 0: none runs */
+	int64_t epoch, origin_ms;
+	char stream[65], broadcast[27], user[65], session[65], remote[64];
+};
+
+struct keep_session {
+	uint32_t kind;
+	uint32_t max_kbps; /* 0: no bound */
+	int64_t epoch;
+	char session[65], proto[8], remote_ip[48], local_ip[48], app[129], client[129];
+	uint16_t remote_port, local_port;
+};
+
+struct keep_taken {
+	uint32_t kind;
+	uint32_t ok;
+	uint32_t code; /* enum ipc_code */
+	char session[65], reason[256];
+};
+
+struct keep_word { /* KEEP_KICK, KEEP_END, KEEP_BYE */
+	uint32_t kind;
+	char reason[256];
+};
+
+struct keep_notice {
+	uint32_t kind;
+	char line[2048]; /* JSON without its newline */
 };
 
 #define RECORD_HEADER 12
