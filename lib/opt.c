@@ -9,13 +9,13 @@
 #include "event.h"
 
 bool opt_mixed;
+char **opt_events;
 
-static char **events;
 static int verbose, quiet;
 static poptContext pc; /* the operands are its own: it lives as long as we do */
 
 struct poptOption opt_common[] = {
-	{ "events", 'e', POPT_ARG_ARGV, &events, 0, "write events to descriptor or path", "FD|PATH" },
+	{ "events", 'e', POPT_ARG_ARGV, &opt_events, 0, "write events to descriptor or path", "FD|PATH" },
 	{ "verbose", 'v', POPT_ARG_NONE, &verbose, 0, "say more on standard error", NULL },
 	{ "quiet", 'q', POPT_ARG_NONE, &quiet, 0, "no warnings on standard error", NULL },
 	{ "version", 'V', POPT_ARG_NONE, NULL, 'V', "print the version and exit", NULL },
@@ -74,9 +74,9 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 		die(EX_USAGE, 0, "missing operand; try \"%s --help\"", die_prog);
 	if (max >= 0 && n > max)
 		die(EX_USAGE, 0, "unexpected operand \"%s\"; try \"%s --help\"", rest[max], die_prog);
-	for (i = 0; events && events[i]; i++)
-		if ((r = events_open(events[i])) < 0)
-			die(EX_USAGE, r, "cannot write events to %s", events[i]);
+	for (i = 0; opt_events && opt_events[i]; i++)
+		if ((r = events_open(opt_events[i])) < 0)
+			die(EX_USAGE, r, "cannot write events to %s", opt_events[i]);
 	events_open_env();
 	return n ? (char **)rest : none;
 }

@@ -13,6 +13,7 @@
 #include <popt.h>
 
 extern struct poptOption opt_common[];
+extern char **opt_events; /* as --events gave them, for those we start; NULL: none */
 extern bool opt_mixed; /* set before opt_parse: options may follow operands, up to "--" */
 
 #define OPT_COMMON                                                                                 \

@@ -1,0 +1,509 @@
+/* Connections: counted, given a session each, judged, and handed to a keeper. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "die.h"
+#include "door.h"
+#include "event.h"
+
+#define SPARE_MS 5000 /* what a session may take longer than its own time-outs */
+
+enum state { SILENT, TALKING, ASKED, TAKING, LIVE, LEAVING };
+
+struct client {
+	enum state state;
+	int fd, ipc;       /* the connection until its session has it; the session's packets */
+	pid_t pid;         /* 0: no session yet */
+	ev_io io;          /* the first byte, then the packets */
+	int64_t since_ms;  /* in this state */
+	int64_t opened_ms;
+	bool exempt;       /* of the bound an address: ourselves, which is where a front end is */
+	int media;         /* the session's end of the media socket, while a keeper takes it */
+	char session[65], broadcast[27], remote[64], ip[48], local_ip[48], app[129], client[129];
+	uint16_t port, local_port;
+	struct client *next;
+};
+
+static struct client *clients;
+static int count, pending;
+
+static void
+set_state(struct client *c, enum state state)
+{
+	pending += (state != LIVE) - (c->state != LIVE);
+	c->state = state;
+	c->since_ms = clock_mono_ms();
+}
+
+static void
+drop(struct client *c)
+{
+	struct client **at = &clients;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	if (c->fd >= 0 || c->ipc >= 0)
+		ev_io_stop(door.loop, &c->io);
+	if (c->fd >= 0)
+		close(c->fd);
+	if (c->ipc >= 0)
+		close(c->ipc);
+	if (c->media >= 0)
+		close(c->media);
+	if (c->state == ASKED) /* an allow that comes later is answered with "abandoned" */
+		inform("%s left while its key was looked at", c->remote);
+	pending -= c->state != LIVE;
+	count--;
+	free(c);
+}
+
+static void
+refused(const struct client *c, const char *reason)
+{
+	struct event e;
+
+	event_begin(&e, "publish.refused");
+	event_str(&e, "remote", c->remote);
+	event_str(&e, "session", *c->session ? c->session : NULL);
+	event_str(&e, "app", *c->app ? c->app : NULL);
+	event_str(&e, "client", *c->client ? c->client : NULL);
+	event_str(&e, "reason", reason);
+	event_send(&e);
+}
+
+static void
+send_close(struct client *c, uint32_t code, const char *reason)
+{
+	struct ipc_close m = { .kind = IPC_CLOSE, .code = code };
+
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	send(c->ipc, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	set_state(c, LEAVING);
+}
+
+static void
+refuse(struct client *c, uint32_t code, const char *reason)
+{
+	struct ipc_verdict m = { .kind = IPC_VERDICT, .code = code };
+
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	refused(c, reason);
+	send(c->ipc, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (c->media >= 0)
+		close(c->media);
+	c->media = -1;
+	set_state(c, LEAVING);
+}
+
+static struct client *
+find(const char *session)
+{
+	struct client *c = clients;
+
+	while (c && strcmp(c->session, session))
+		c = c->next;
+	return c;
+}
+
+/* Never used again: the time, our pid and a count. */
+static void
+name_session(struct client *c)
+{
+	static unsigned n;
+
+	snprintf(c->session, sizeof(c->session), "%llx-%x-%x", (unsigned long long)clock_wall_ms(),
+		(unsigned)getpid(), ++n);
+}
+
+static bool
+text_ends(const char *s, size_t cap)
+{
+	return memchr(s, '\0', cap) != NULL;
+}
+
+static bool
+take_ask(struct client *c, struct ipc_ask *a, size_t n)
+{
+	int r;
+
+	if (n != sizeof(*a) || c->state != TALKING || !text_ends(a->app, sizeof(a->app)) ||
+		!text_ends(a->key, sizeof(a->key)) || !text_ends(a->query, sizeof(a->query)) ||
+		!text_ends(a->tcurl, sizeof(a->tcurl)) || !text_ends(a->client, sizeof(a->client)))
+		return false;
+	name_session(c);
+	memcpy(c->app, a->app, sizeof(c->app));
+	memcpy(c->client, a->client, sizeof(c->client));
+	if (door.draining) {
+		refuse(c, IPC_FAILED, "the server is stopping");
+		return true;
+	}
+	set_state(c, ASKED);
+	if ((r = auth_ask(a, c->session, c->remote)) < 0 && c->state == ASKED)
+		refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
+	return true;
+}
+
+static bool
+take_bye(struct client *c, const struct ipc_bye *b, size_t n)
+{
+	if (n != sizeof(*b) || !text_ends(b->reason, sizeof(b->reason)))
+		return false;
+	if (c->state != LIVE && c->state != LEAVING && b->code != IPC_OK)
+		refused(c, b->reason);
+	set_state(c, LEAVING);
+	return true;
+}
+
+/* What a session says is as hostile as what it read; a malformed packet costs it its life. */
+static void
+on_packet(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct client *c = w->data;
+	union {
+		uint32_t kind;
+		struct ipc_ask ask;
+		struct ipc_bye bye;
+		uint8_t bytes[IPC_MAX];
+	} m;
+	ssize_t n;
+	bool good = false;
+
+	(void)loop;
+	(void)events;
+	n = recv(c->ipc, &m, sizeof(m), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) { /* the process is reaped after this */
+		ev_io_stop(door.loop, &c->io);
+		close(c->ipc);
+		c->ipc = -1;
+		kill(c->pid, SIGKILL);
+		return;
+	}
+	if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_ASK)
+		good = take_ask(c, &m.ask, (size_t)n);
+	else if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_BYE)
+		good = take_bye(c, &m.bye, (size_t)n);
+	explicit_bzero(&m, sizeof(m));
+	if (!good) {
+		warning(0, "the session of %s sent a malformed packet and was killed", c->remote);
+		kill(c->pid, SIGKILL);
+	}
+}
+
+static int
+start_session(struct client *c)
+{
+	struct ipc_hello hello = { .kind = IPC_HELLO,
+		.merge_ms = (uint32_t)door.merge_ms,
+		.publish_ms = (uint32_t)door.publish_ms,
+		.silence_ms = (uint32_t)door.silence_ms,
+		.max_message_early = 1 << 20,
+		.max_message = RECORD_MAX,
+		.sandbox = (uint32_t)door.sandbox };
+	char path[4096];
+	char *argv[] = { path, NULL }, *envp[] = { NULL };
+	int pair[2], r;
+
+	if ((r = child_beside(path, sizeof(path), "libexec/lv", "rtmp-session")) < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	snprintf(hello.play_url, sizeof(hello.play_url), "%s", door.play_url ? door.play_url : "");
+	snprintf(hello.remote, sizeof(hello.remote), "%s", c->remote);
+	if (send(pair[0], &hello, sizeof(hello), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		r = -errno;
+	else
+		r = child_start(&c->pid, &(struct child_spec){ .argv = argv, .envp = envp,
+			.fds = (int[]){ c->fd, -1, STDERR_FILENO, pair[1] }, .nfds = 4 });
+	close(pair[1]);
+	if (r < 0) {
+		close(pair[0]);
+		return r;
+	}
+	close(c->fd);
+	c->fd = -1;
+	c->ipc = pair[0];
+	set_state(c, TALKING);
+	ev_io_init(&c->io, on_packet, c->ipc, EV_READ);
+	c->io.data = c;
+	ev_io_start(door.loop, &c->io);
+	return 0;
+}
+
+static void
+on_first_byte(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct client *c = w->data;
+	int r;
+
+	(void)events;
+	ev_io_stop(loop, w);
+	if ((r = start_session(c)) < 0) {
+		complain(r, "cannot start a session for %s", c->remote);
+		refused(c, "no session could be started");
+		drop(c);
+	}
+}
+
+static void
+name_address(const struct sockaddr *sa, socklen_t len, char *ip, size_t cap, uint16_t *port)
+{
+	char service[8] = "0";
+
+	if (getnameinfo(sa, len, ip, (socklen_t)cap, service, sizeof(service),
+			NI_NUMERICHOST | NI_NUMERICSERV))
+		snprintf(ip, cap, "unknown");
+	if (!strncmp(ip, "::ffff:", 7) && strchr(ip, '.'))
+		memmove(ip, ip + 7, strlen(ip + 7) + 1);
+	*port = (uint16_t)strtol(service, NULL, 10);
+}
+
+/* Above half of --max-pending newcomers are dropped at random, the more the fuller it is. */
+static bool
+crowded(void)
+{
+	int half = door.max_pending / 2, over = pending - half;
+	uint32_t dice = 0;
+
+	if (over <= 0)
+		return false;
+	if (pending >= door.max_pending || getrandom(&dice, sizeof(dice), 0) < 0)
+		return true;
+	return dice % (uint32_t)(door.max_pending - half) < (uint32_t)over;
+}
+
+static int
+pending_from(const char *ip)
+{
+	const struct client *c;
+	int n = 0;
+
+	for (c = clients; c; c = c->next)
+		n += c->state != LIVE && !strcmp(c->ip, ip);
+	return n;
+}
+
+int
+clients_accept(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	struct sockaddr_storage local;
+	socklen_t local_len = sizeof(local);
+	const char *why = NULL;
+	int one = 1;
+
+	if (!c) {
+		close(fd);
+		return -ENOMEM;
+	}
+	c->fd = fd;
+	c->ipc = c->media = -1;
+	c->opened_ms = c->since_ms = clock_mono_ms();
+	c->next = clients;
+	clients = c;
+	count++;
+	pending++;
+	ev_io_init(&c->io, on_first_byte, fd, EV_READ);
+	c->io.data = c;
+	name_address(sa, len, c->ip, sizeof(c->ip), &c->port);
+	if (!getsockname(fd, (struct sockaddr *)&local, &local_len))
+		name_address((struct sockaddr *)&local, local_len, c->local_ip, sizeof(c->local_ip),
+			&c->local_port);
+	snprintf(c->remote, sizeof(c->remote), strchr(c->ip, ':') ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	c->exempt = !strcmp(c->ip, "::1") || !strncmp(c->ip, "127.", 4);
+	if (count > door.max_connections)
+		why = "too many connections";
+	else if (!c->exempt && pending_from(c->ip) > door.max_pending_address)
+		why = "too many connections from this address that do not publish";
+	else if (crowded())
+		why = "too many connections that do not publish";
+	if (why) {
+		refused(c, why);
+		drop(c);
+		return -EBUSY;
+	}
+	ev_io_start(door.loop, &c->io);
+	return 0;
+}
+
+/* The media socket: one end to the keeper, the other to the session once the keeper has taken it. */
+static void
+hand_over(struct client *c, const struct verdict *v)
+{
+	struct keep_session m = { .kind = KEEP_SESSION,
+		.max_kbps = (uint32_t)v->max_kbps,
+		.epoch = v->epoch,
+		.proto = "RTMP",
+		.remote_port = c->port,
+		.local_port = c->local_port };
+	int pair[2], r;
+
+	memcpy(m.session, c->session, sizeof(m.session));
+	memcpy(m.remote_ip, c->ip, sizeof(m.remote_ip));
+	memcpy(m.local_ip, c->local_ip, sizeof(m.local_ip));
+	memcpy(m.app, c->app, sizeof(m.app));
+	memcpy(m.client, c->client, sizeof(m.client));
+	memcpy(c->broadcast, v->broadcast, sizeof(c->broadcast));
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		r = -errno;
+	} else {
+		c->media = pair[0];
+		set_state(c, TAKING);
+		r = keepers_take(v, &m, pair[1]);
+		close(pair[1]);
+	}
+	if (r < 0) {
+		complain(r, "cannot take the publisher of %s", v->stream);
+		auth_notice("abandoned", c->session, v->broadcast);
+		refuse(c, IPC_FAILED, "the server cannot take the broadcast now; try again");
+	}
+}
+
+void
+clients_verdict(const struct verdict *v)
+{
+	struct client *c = find(v->id);
+
+	if (!c || c->state != ASKED) { /* it left, or the answer came too late */
+		if (v->allow)
+			auth_notice("abandoned", v->id, v->broadcast);
+	} else if (v->allow) {
+		hand_over(c, v);
+	} else {
+		refuse(c, v->busy ? IPC_BAD_NAME : IPC_DENIED, *v->reason ? v->reason : "not allowed");
+	}
+}
+
+static int
+send_media(struct client *c)
+{
+	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1 };
+	struct iovec iov = { &m, sizeof(m) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
+
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &c->media, sizeof(int));
+	return sendmsg(c->ipc, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+void
+clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
+{
+	struct client *c = find(session);
+
+	if (!ok)
+		auth_notice("abandoned", session, c ? c->broadcast : NULL);
+	if (!c || c->state != TAKING || c->ipc < 0)
+		return; /* its media socket is closed, which tells the keeper */
+	if (!ok) {
+		refuse(c, code, reason);
+		return;
+	}
+	send_media(c); /* a session that has died is reaped; the keeper sees the socket's end */
+	close(c->media);
+	c->media = -1;
+	set_state(c, LIVE);
+}
+
+void
+clients_auth_lost(void)
+{
+	struct client *c;
+
+	for (c = clients; c; c = c->next)
+		if (c->state == ASKED && c->ipc >= 0)
+			refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
+}
+
+bool
+clients_wait_for_auth(void)
+{
+	const struct client *c = clients;
+
+	while (c && c->state != ASKED)
+		c = c->next;
+	return c != NULL;
+}
+
+static void
+look_at(struct client *c, int64_t now)
+{
+	int64_t age = now - c->since_ms;
+
+	if (c->state == SILENT && age >= door.publish_ms) {
+		refused(c, "nothing was sent");
+		drop(c);
+	} else if (c->state == ASKED && age >= DOOR_WAIT_MS && c->ipc >= 0) {
+		refuse(c, IPC_FAILED, "the stream key was not checked in time; try again");
+	} else if (c->state == TAKING && age >= DOOR_WAIT_MS && c->ipc >= 0) {
+		refuse(c, IPC_FAILED, "the broadcast was not taken in time; try again");
+	} else if ((c->state == TALKING && age >= door.publish_ms + SPARE_MS) ||
+		(c->state == LEAVING && age >= SPARE_MS)) {
+		kill(c->pid, SIGKILL);
+	}
+}
+
+void
+clients_tick(int64_t now)
+{
+	struct client *c, *next;
+
+	for (c = clients; c; c = next) {
+		next = c->next;
+		look_at(c, now);
+	}
+}
+
+void
+clients_reaped(pid_t pid)
+{
+	struct client *c = clients;
+
+	while (c && c->pid != pid)
+		c = c->next;
+	if (c)
+		drop(c);
+}
+
+void
+clients_drain(void)
+{
+	struct client *c, *next;
+
+	for (c = clients; c; c = next) {
+		next = c->next;
+		if (c->state == SILENT)
+			drop(c);
+		else if (c->state == TALKING && c->ipc >= 0)
+			send_close(c, IPC_FAILED, "the server is stopping");
+	}
+}
+
+int
+clients_count(void)
+{
+	return count;
+}

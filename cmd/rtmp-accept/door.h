@@ -1,0 +1,79 @@
+/*
+ * door: the parent of rtmp-accept.  It listens, counts, asks the coprocess, starts sessions and
+ * keepers and hands publishers over; it reads no byte from the network.
+ *
+ * auth.c     the coprocess: lines out, lines in, its restarts
+ * clients.c  connections and their sessions, up to the hand-over
+ * keepers.c  the keepers of broadcasts: started, adopted, restarted
+ * main.c     options, listeners, signals
+ */
+#ifndef RTMP_ACCEPT_DOOR_H
+#define RTMP_ACCEPT_DOOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "ipc.h"
+
+#define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
+#define DOOR_AUTH_MUTE_MS 10000 /* without any answer while requests wait: restarted */
+#define DOOR_AUTH_LINE (16 << 10)
+#define DOOR_AUTH_QUEUE (1 << 20)
+
+struct door {
+	struct ev_loop *loop;
+	char **program;    /* with its arguments */
+	char **events;     /* as given by --events, for the keepers */
+	const char *auth;
+	const char *run_dir, *play_url;
+	int max_connections, max_pending, max_pending_address;
+	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, sandbox;
+	int64_t nofile;    /* the limit that programs are given back */
+	bool draining;
+};
+extern struct door door;
+
+struct verdict { /* of the coprocess, checked */
+	char id[65], reason[256];
+	bool allow, resumed, busy;
+	char stream[65], user[65], broadcast[27];
+	int64_t origin_ms, epoch;
+	int max_kbps;
+	char env[4096]; /* NAME=VALUE, each with its NUL */
+	uint32_t env_len;
+};
+
+/* auth.c.  auth_ask and auth_tell give -EAGAIN while the coprocess is away. */
+int auth_start(void);
+int auth_ask(const struct ipc_ask *, const char *session, const char *remote);
+void auth_notice(const char *notice, const char *session, const char *broadcast);
+void auth_live(const struct keep_state *); /* a session that runs */
+void auth_sync(void);                      /* all that run were told */
+void auth_line(const char *line);          /* a notice of a keeper */
+void auth_tick(int64_t now_ms);
+void auth_stop(void);
+
+/* clients.c */
+int clients_accept(int fd, const struct sockaddr *, socklen_t); /* takes fd */
+void clients_verdict(const struct verdict *);
+void clients_taken(const char *session, bool ok, uint32_t code, const char *reason);
+void clients_auth_lost(void); /* whoever waits for a verdict is refused */
+bool clients_wait_for_auth(void);
+void clients_tick(int64_t now_ms);
+void clients_reaped(pid_t);
+void clients_drain(void); /* those without a broadcast are sent away */
+int clients_count(void);
+
+/* keepers.c */
+int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
+int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
+void keepers_kick(const char *stream, const char *reason);
+void keepers_live(void); /* tells a new coprocess of every session, then sync */
+void keepers_tick(int64_t now_ms);
+void keepers_end(const char *reason);
+void keepers_leave(void); /* closes our ends; the broadcasts go on */
+int keepers_count(void);
+
+#endif

@@ -1,0 +1,462 @@
+/* The keepers of broadcasts: started, adopted from an earlier door, replaced when they crash. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "die.h"
+#include "door.h"
+#include "event.h"
+#include "mark.h"
+
+#define CRASHES 3         /* in a row within CRASH_MS each: the broadcast is given up */
+#define CRASH_MS 10000
+#define ANSWER_MS 2000    /* for an adopted keeper to say what it keeps */
+#define EVENTS_MAX 4
+
+struct keeper {
+	int fd;
+	ev_io io;
+	struct keep_hello hello; /* to start it again */
+	struct keep_state state; /* kind is 0 until it came */
+	char taking[65];         /* the session that it was last given, until it answers */
+	bool leaving;            /* KEEP_END or KEEP_KICK was sent */
+	bool bye;
+	int crashes;
+	int64_t started_ms;
+	struct keeper *next;
+};
+
+static struct keeper *keepers;
+static int64_t sync_at; /* a coprocess waits for "sync" until adopted keepers have answered */
+
+static int start(struct keeper *);
+
+static void
+forget(struct keeper *k)
+{
+	struct keeper **at = &keepers;
+
+	while (*at != k)
+		at = &(*at)->next;
+	*at = k->next;
+	if (k->fd >= 0) {
+		ev_io_stop(door.loop, &k->io);
+		close(k->fd);
+	}
+	free(k);
+}
+
+static void
+say_word(struct keeper *k, uint32_t kind, const char *reason)
+{
+	struct keep_word m = { .kind = kind };
+
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	k->leaving = true;
+	send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* What a keeper would have said of its end, had it lived. */
+static void
+say_ended(const struct keeper *k, bool broadcast)
+{
+	const struct keep_state *s = &k->state;
+	struct event e;
+
+	if (s->kind && s->publishing) {
+		auth_notice("ended", s->session, s->broadcast);
+		event_begin(&e, "publish.ended");
+		event_str(&e, "stream", k->hello.stream);
+		event_str(&e, "broadcast", k->hello.broadcast);
+		event_str(&e, "session", s->session);
+		event_str(&e, "remote", s->remote);
+		event_str(&e, "reason", "the keeper died");
+		event_send(&e);
+	}
+	if (!broadcast)
+		return;
+	auth_notice("broadcast-ended", NULL, k->hello.broadcast);
+	event_begin(&e, "broadcast.ended");
+	event_str(&e, "stream", k->hello.stream);
+	event_str(&e, "broadcast", k->hello.broadcast);
+	event_str(&e, "reason", "the keeper died");
+	event_send(&e);
+}
+
+/* A keeper that ended without a word: another one waits for the publisher and ends it properly. */
+static void
+crashed(struct keeper *k)
+{
+	int64_t now = clock_mono_ms();
+	struct event e;
+	int r = -EAGAIN;
+
+	k->crashes = now - k->started_ms < CRASH_MS ? k->crashes + 1 : 1;
+	complain(0, "the keeper of %s died; %s", k->hello.stream,
+		k->crashes >= CRASHES ? "giving up" : "starting another");
+	if (*k->taking)
+		clients_taken(k->taking, false, IPC_FAILED, "the broadcast was interrupted; try again");
+	*k->taking = '\0';
+	say_ended(k, k->crashes >= CRASHES);
+	if (k->crashes >= CRASHES) {
+		forget(k);
+		return;
+	}
+	k->hello.resumed = 1;
+	k->hello.group = k->state.group;
+	if (k->leaving)
+		k->hello.grace_ms = 0;
+	memset(&k->state, 0, sizeof(k->state));
+	event_begin(&e, "keeper.restarted");
+	event_str(&e, "stream", k->hello.stream);
+	event_str(&e, "broadcast", k->hello.broadcast);
+	event_send(&e);
+	if ((r = start(k)) < 0) {
+		complain(r, "cannot start the keeper of %s", k->hello.stream);
+		say_ended(k, true);
+		forget(k);
+	}
+}
+
+static void
+take_state(struct keeper *k, const struct keep_state *s)
+{
+	bool first = !k->state.kind;
+
+	k->state = *s;
+	if (!first || *k->hello.stream)
+		return;
+	/* Adopted: all we need to know to replace it. */
+	memcpy(k->hello.stream, s->stream, sizeof(s->stream));
+	memcpy(k->hello.broadcast, s->broadcast, sizeof(s->broadcast));
+	memcpy(k->hello.user, s->user, sizeof(s->user));
+	k->hello.epoch = s->epoch;
+	k->hello.origin_ms = s->origin_ms;
+	inform("adopted the broadcast of %s", s->stream);
+	if (s->publishing)
+		auth_live(s);
+}
+
+static void
+on_packet(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct keeper *k = w->data;
+	union {
+		uint32_t kind;
+		struct keep_state state;
+		struct keep_taken taken;
+		struct keep_notice notice;
+		uint8_t bytes[KEEP_MAX];
+	} m;
+	ssize_t n = recv(k->fd, &m, sizeof(m), MSG_DONTWAIT);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		ev_io_stop(loop, w);
+		close(k->fd);
+		k->fd = -1;
+		if (k->bye || (!k->state.kind && !*k->hello.stream))
+			forget(k);
+		else
+			crashed(k);
+		return;
+	}
+	if (m.kind == KEEP_STATE && n == sizeof(m.state)) {
+		take_state(k, &m.state);
+	} else if (m.kind == KEEP_TAKEN && n == sizeof(m.taken)) {
+		*k->taking = '\0';
+		clients_taken(m.taken.session, m.taken.ok, m.taken.code, m.taken.reason);
+	} else if (m.kind == KEEP_NOTICE && n == sizeof(m.notice)) {
+		auth_line(m.notice.line);
+	} else if (m.kind == KEEP_BYE) {
+		k->bye = true;
+	}
+}
+
+static void
+watch(struct keeper *k, int fd)
+{
+	k->fd = fd;
+	ev_io_init(&k->io, on_packet, fd, EV_READ);
+	k->io.data = k;
+	ev_io_start(door.loop, &k->io);
+}
+
+/* Descriptors of --events become 4 and on in the keeper; paths are opened by itself. */
+static int
+event_descriptors(struct keep_hello *h, int *fds)
+{
+	int i, n = 4;
+	char *end;
+	long fd;
+
+	for (i = 0; i < EVENTS_MAX && door.events && door.events[i]; i++) {
+		fd = strtol(door.events[i], &end, 10);
+		if (*end || end == door.events[i]) {
+			snprintf(h->events[i], sizeof(h->events[i]), "%s", door.events[i]);
+		} else {
+			snprintf(h->events[i], sizeof(h->events[i]), "%d", n);
+			fds[n++] = (int)fd;
+		}
+	}
+	return n;
+}
+
+static int
+start(struct keeper *k)
+{
+	int pair[2], fds[4 + EVENTS_MAX] = { -1, STDERR_FILENO, STDERR_FILENO, -1 }, n, i, nargs = 0, r;
+	char path[4096];
+	char **argv;
+	pid_t pid;
+
+	if ((r = child_beside(path, sizeof(path), "libexec/lv", "rtmp-keeper")) < 0)
+		return r;
+	while (door.program[nargs])
+		nargs++;
+	if (!(argv = calloc((size_t)nargs + 3, sizeof(*argv))))
+		return -ENOMEM;
+	argv[0] = path;
+	argv[1] = k->hello.stream;
+	for (i = 0; i < nargs; i++)
+		argv[i + 2] = door.program[i];
+	n = event_descriptors(&k->hello, fds);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		r = -errno;
+	} else {
+		fds[3] = pair[1];
+		if (send(pair[0], &k->hello, sizeof(k->hello), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			r = -errno;
+		else
+			/* Its own session: a Ctrl-C on our terminal is for us to pass on, politely. */
+			r = child_start(&pid, &(struct child_spec){ .argv = argv, .fds = fds, .nfds = n,
+				.new_session = true });
+		close(pair[1]);
+		if (r < 0)
+			close(pair[0]);
+	}
+	free(argv);
+	if (r < 0)
+		return r;
+	k->started_ms = clock_mono_ms();
+	watch(k, pair[0]);
+	return 0;
+}
+
+static void
+fill_hello(struct keep_hello *h)
+{
+	h->kind = KEEP_HELLO;
+	h->grace_ms = (uint32_t)door.grace_ms;
+	h->lag_ms = (uint32_t)door.lag_ms;
+	h->queue_bytes = (uint32_t)door.queue_kb << 10;
+	h->silence_ms = (uint32_t)door.silence_ms;
+	h->verbose = die_verbose;
+	h->quiet = die_quiet;
+	h->nofile = door.nofile;
+	snprintf(h->run_dir, sizeof(h->run_dir), "%s", door.run_dir);
+}
+
+static struct keeper *
+find(const char *stream)
+{
+	struct keeper *k = keepers;
+
+	while (k && (k->leaving || k->bye || strcmp(k->hello.stream, stream)))
+		k = k->next;
+	return k;
+}
+
+static int
+new_keeper(const struct verdict *v, struct keeper **out)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return -ENOMEM;
+	k->fd = -1;
+	k->next = keepers;
+	keepers = k;
+	fill_hello(&k->hello);
+	k->hello.resumed = v->resumed;
+	k->hello.epoch = v->epoch;
+	k->hello.origin_ms = v->origin_ms;
+	memcpy(k->hello.stream, v->stream, sizeof(v->stream));
+	memcpy(k->hello.broadcast, v->broadcast, sizeof(v->broadcast));
+	memcpy(k->hello.user, v->user, sizeof(v->user));
+	memcpy(k->hello.env, v->env, v->env_len);
+	k->hello.env_len = v->env_len;
+	if ((r = start(k)) < 0) {
+		forget(k);
+		return r;
+	}
+	*out = k;
+	return 0;
+}
+
+static int
+send_session(struct keeper *k, const struct keep_session *m, int media)
+{
+	struct iovec iov = { (void *)m, sizeof(*m) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
+
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &media, sizeof(int));
+	if (sendmsg(k->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return -errno;
+	memcpy(k->taking, m->session, sizeof(k->taking));
+	return 0;
+}
+
+int
+keepers_take(const struct verdict *v, struct keep_session *m, int media)
+{
+	struct keeper *k = find(v->stream);
+	int r;
+
+	if (k && strcmp(k->hello.broadcast, v->broadcast)) {
+		say_word(k, KEEP_END, "a new broadcast began");
+		k = NULL;
+	}
+	if (!k && (r = new_keeper(v, &k)) < 0)
+		return r;
+	return send_session(k, m, media);
+}
+
+void
+keepers_kick(const char *stream, const char *reason)
+{
+	struct keeper *k = find(stream);
+
+	if (k)
+		say_word(k, KEEP_KICK, reason);
+}
+
+void
+keepers_live(void)
+{
+	struct keeper *k;
+
+	for (k = keepers; k; k = k->next)
+		if (k->state.kind && k->state.publishing)
+			auth_live(&k->state);
+	sync_at = clock_mono_ms() + ANSWER_MS;
+	keepers_tick(clock_mono_ms());
+}
+
+/* "sync" follows when every keeper that was adopted has said what it keeps. */
+void
+keepers_tick(int64_t now)
+{
+	const struct keeper *k = keepers;
+
+	if (!sync_at)
+		return;
+	while (k && k->state.kind)
+		k = k->next;
+	if (k && now < sync_at)
+		return;
+	sync_at = 0;
+	auth_sync();
+}
+
+void
+keepers_end(const char *reason)
+{
+	struct keeper *k;
+
+	for (k = keepers; k; k = k->next)
+		if (!k->leaving)
+			say_word(k, KEEP_END, reason);
+}
+
+void
+keepers_leave(void)
+{
+	while (keepers)
+		forget(keepers);
+}
+
+int
+keepers_count(void)
+{
+	const struct keeper *k;
+	int n = 0;
+
+	for (k = keepers; k; k = k->next)
+		n++;
+	return n;
+}
+
+static int
+adopt(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct keep_attach m = { KEEP_ATTACH };
+	struct keeper *k;
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return 0;
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+		send(fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (errno == ECONNREFUSED)
+			unlink(path); /* its keeper died with the door */
+		close(fd);
+		return 0;
+	}
+	if (!(k = calloc(1, sizeof(*k)))) {
+		close(fd);
+		return -ENOMEM;
+	}
+	k->started_ms = clock_mono_ms();
+	fill_hello(&k->hello);
+	k->next = keepers;
+	keepers = k;
+	watch(k, fd);
+	return 1;
+}
+
+int
+keepers_adopt(void)
+{
+	DIR *d = opendir(door.run_dir);
+	struct dirent *e;
+	char path[512];
+	size_t n;
+	int r = 0, total = 0;
+
+	if (!d)
+		return -errno;
+	while (r >= 0 && (e = readdir(d))) {
+		n = strlen(e->d_name);
+		if (n < 6 || e->d_name[0] == '.' || strcmp(e->d_name + n - 5, ".sock"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", door.run_dir, e->d_name);
+		if ((r = adopt(path)) > 0)
+			total += r;
+	}
+	closedir(d);
+	return r < 0 ? r : total;
+}

@@ -1,0 +1,361 @@
+/* rtmp-accept: let the right publishers in and run a program for each broadcast. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "die.h"
+#include "door.h"
+#include "event.h"
+#include "listen.h"
+#include "opt.h"
+#include "sig.h"
+
+#define LISTENERS 16
+#define TICK_S 0.25
+
+static char **listens, *auth, *run_dir, *play_url, *sandbox_how;
+static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
+static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
+static int queue_kb = 16384, inetd;
+
+static const struct poptOption options[] = {
+	{ "listen", 'l', POPT_ARG_ARGV, &listens, 0, "listen here; port 0 picks one", "ADDR:PORT" },
+	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
+	{ "run-dir", 'r', POPT_ARG_STRING, &run_dir, 0, "the sockets of broadcasts are in DIR", "DIR" },
+	{ "play-url", 'u', POPT_ARG_STRING, &play_url, 0, "tell players to go to URL (%s: the stream)",
+		"URL" },
+	{ "grace-ms", 'g', POPT_ARG_INT, &grace_ms, 0,
+		"a broadcast waits so long for its publisher (30000)", "MS" },
+	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "connections in all (1000)", "N" },
+	{ "max-pending", '\0', POPT_ARG_INT, &max_pending, 0, "of them without a verdict (200)", "N" },
+	{ "max-pending-address", '\0', POPT_ARG_INT, &max_pending_address, 0,
+		"of them from one address (10)", "N" },
+	{ "publish-ms", '\0', POPT_ARG_INT, &publish_ms, 0, "publish within this time (10000)", "MS" },
+	{ "silence-ms", '\0', POPT_ARG_INT, &silence_ms, 0, "send something within this time (10000)",
+		"MS" },
+	{ "merge-ms", '\0', POPT_ARG_INT, &merge_ms, 0, "read at most every MS milliseconds (0)", "MS" },
+	{ "lag-ms", '\0', POPT_ARG_INT, &lag_ms, 0,
+		"a program that is later drops to a key frame (8000)", "MS" },
+	{ "queue-kb", '\0', POPT_ARG_INT, &queue_kb, 0, "or one that has more to read (16384)", "KB" },
+	{ "drain-s", '\0', POPT_ARG_INT, &drain_s, 0,
+		"at SIGTERM wait so long for publishers to leave (10)", "S" },
+	{ "inetd", 'i', POPT_ARG_NONE, &inetd, 0, "the one connection is descriptor 0", NULL },
+	{ "sandbox", '\0', POPT_ARG_STRING, &sandbox_how, 0, "of the sessions: on, off or log (on)", "HOW" },
+	OPT_COMMON
+};
+
+struct door door;
+static int listeners[LISTENERS], nlisteners;
+static ev_io accepts[LISTENERS];
+static ev_signal term, intr, hup, leave;
+static ev_timer tick;
+static ev_child reaper;
+static int64_t drain_until_ms;
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANDBOX_DEFAULT "off" /* the leak checker needs calls that no session has */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANDBOX_DEFAULT "off"
+#endif
+#endif
+#ifndef SANDBOX_DEFAULT
+#define SANDBOX_DEFAULT "on"
+#endif
+
+static void
+bound(const char *name, int value, int min, int max)
+{
+	if (value < min || value > max)
+		die(EX_USAGE, 0, "--%s %d: not between %d and %d", name, value, min, max);
+}
+
+static void
+check_options(void)
+{
+	static const char *const hows[] = { "off", "on", "log" };
+	unsigned i = 0;
+
+	if (!auth || !listens == !inetd)
+		die(EX_USAGE, 0, "--auth COMMAND and --listen ADDR:PORT (or --inetd) are needed; try "
+			"\"rtmp-accept --help\"");
+	bound("max-connections", max_connections, 1, 100000);
+	bound("max-pending", max_pending, 1, 100000);
+	bound("max-pending-address", max_pending_address, 1, 100000);
+	bound("grace-ms", grace_ms, 0, 3600000);
+	bound("publish-ms", publish_ms, 100, 600000);
+	bound("silence-ms", silence_ms, 100, 600000);
+	bound("merge-ms", merge_ms, 0, 1000);
+	bound("lag-ms", lag_ms, 100, 60000);
+	bound("queue-kb", queue_kb, 64, 1 << 20);
+	bound("drain-s", drain_s, 0, 3600);
+	while (i < 3 && strcmp(sandbox_how ? sandbox_how : SANDBOX_DEFAULT, hows[i]))
+		i++;
+	if (i == 3)
+		die(EX_USAGE, 0, "--sandbox %s: not on, off or log", sandbox_how);
+	door.sandbox = (int)i;
+	if (play_url && strlen(play_url) >= sizeof(((struct ipc_hello *)0)->play_url))
+		die(EX_USAGE, 0, "--play-url is longer than 511 bytes");
+}
+
+/* A client, a session, a keeper: each takes one or two descriptors of ours. */
+static void
+raise_files(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	door.nofile = (int64_t)lim.rlim_cur;
+	lim.rlim_cur = lim.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lim);
+	if (lim.rlim_max != RLIM_INFINITY && lim.rlim_max < (rlim_t)max_connections * 2 + 64)
+		warning(0, "the limit of open files, %lu, is too low for %d connections (see ulimit -n)",
+			(unsigned long)lim.rlim_max, max_connections);
+}
+
+/* Given, or one of our own for this port below where such things live. */
+static void
+open_run_dir(uint16_t port)
+{
+	static char path[256];
+	const char *base;
+	char name[32];
+
+	if (!run_dir) {
+		if (inetd)
+			snprintf(name, sizeof(name), "rtmp-inetd");
+		else
+			snprintf(name, sizeof(name), "rtmp-%u", port);
+		if ((base = getenv("RUNTIME_DIRECTORY")))
+			snprintf(path, sizeof(path), "%s", base);
+		else if ((base = getenv("XDG_RUNTIME_DIR")))
+			snprintf(path, sizeof(path), "%s/%s", base, name);
+		else
+			snprintf(path, sizeof(path), "/tmp/lv-%u-%s", (unsigned)getuid(), name);
+		run_dir = path;
+	}
+	if (strlen(run_dir) > 108 - 64 - 16)
+		die(EX_USAGE, 0, "--run-dir %s: too long for the name of a socket", run_dir);
+	if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
+		die(EX_CANTCREAT, -errno, "cannot make %s", run_dir);
+	if (access(run_dir, W_OK | X_OK) < 0)
+		die(EX_CANTCREAT, -errno, "cannot write to %s", run_dir);
+	door.run_dir = run_dir;
+}
+
+static void
+on_accept(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, n;
+
+	(void)loop;
+	(void)events;
+	for (n = 0; n < 64; n++) { /* then others have their turn */
+		len = sizeof(ss);
+		fd = accept4(w->fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+				complain(-errno, "cannot accept a connection");
+			if (errno != ECONNABORTED && errno != EINTR)
+				return;
+		} else {
+			clients_accept(fd, (struct sockaddr *)&ss, len);
+		}
+	}
+}
+
+static void
+stop_listening(void)
+{
+	int i;
+
+	for (i = 0; i < nlisteners; i++) {
+		ev_io_stop(door.loop, &accepts[i]);
+		close(listeners[i]);
+	}
+	nlisteners = 0;
+}
+
+/* First: nobody new, and time for publishers to leave; then broadcasts are ended, once told. */
+static void
+on_stop(struct ev_loop *loop, ev_signal *w, int events)
+{
+	(void)loop;
+	(void)events;
+	if (door.draining) {
+		keepers_end("the server is stopping");
+		_exit(128 + w->signum);
+	}
+	door.draining = true;
+	drain_until_ms = clock_mono_ms() + (int64_t)drain_s * 1000;
+	stop_listening();
+	clients_drain();
+	ev_feed_event(door.loop, &tick, EV_TIMER);
+}
+
+/* Broadcasts go on without a door, and another one adopts them: for a new binary. */
+static void
+on_leave(struct ev_loop *loop, ev_signal *w, int events)
+{
+	(void)w;
+	(void)events;
+	stop_listening();
+	keepers_leave();
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+on_hup(struct ev_loop *loop, ev_signal *w, int events)
+{
+	(void)loop; /* nothing of ours is read again; lv-auth looks at its files by itself */
+	(void)w;
+	(void)events;
+}
+
+static void
+on_reap(struct ev_loop *loop, ev_child *w, int events)
+{
+	(void)loop;
+	(void)events;
+	clients_reaped(w->rpid);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *w, int events)
+{
+	int64_t now = clock_mono_ms();
+	static bool ended;
+
+	(void)w;
+	(void)events;
+	clients_tick(now);
+	keepers_tick(now);
+	auth_tick(now);
+	events_flush();
+	if (door.draining && !ended && now >= drain_until_ms) {
+		ended = true;
+		keepers_end("the server is stopping");
+	}
+	if ((door.draining || inetd) && !clients_count() && !keepers_count())
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+ready(int fd)
+{
+	char addr[LISTEN_TEXT];
+	uint16_t port;
+	struct event e;
+
+	if (listen_name(fd, addr, &port) < 0)
+		return;
+	event_begin(&e, "server.ready");
+	event_str(&e, "addr", addr);
+	event_int(&e, "port", port);
+	event_str(&e, "proto", "rtmp");
+	event_send(&e);
+	inform("listening on %s port %u", addr, port);
+}
+
+static void
+open_listeners(void)
+{
+	const char *why;
+	int i, fd;
+
+	for (i = 0; listens && listens[i]; i++) {
+		if (i == LISTENERS)
+			die(EX_USAGE, 0, "more than %d addresses to listen on", LISTENERS);
+		if ((fd = listen_open(listens[i], &why)) < 0) {
+			if (why)
+				die(EX_USAGE, 0, "--listen %s: %s", listens[i], why);
+			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", listens[i]);
+		}
+		listeners[nlisteners++] = fd;
+	}
+}
+
+static void
+watch_signal(ev_signal *w, void (*cb)(struct ev_loop *, ev_signal *, int), int signo)
+{
+	ev_signal_init(w, cb, signo);
+	ev_signal_start(door.loop, w);
+}
+
+static void
+take_inetd(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0 || getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		die(EX_USAGE, -errno, "--inetd: descriptor 0 is not a connection");
+	if (dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDIN_FILENO) < 0)
+		die(EX_OSERR, -errno, "cannot open /dev/null");
+	clients_accept(fd, (struct sockaddr *)&ss, len);
+}
+
+int
+main(int argc, char **argv)
+{
+	char addr[LISTEN_TEXT];
+	uint16_t port = 0;
+	int i, r;
+
+	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
+	check_options();
+	sig_pipe();
+	raise_files();
+	open_listeners();
+	if (nlisteners && listen_name(listeners[0], addr, &port) < 0)
+		port = 0;
+	open_run_dir(port);
+	door.auth = auth;
+	door.events = opt_events;
+	door.play_url = play_url;
+	door.max_connections = max_connections;
+	door.max_pending = max_pending;
+	door.max_pending_address = max_pending_address;
+	door.publish_ms = publish_ms;
+	door.silence_ms = silence_ms;
+	door.merge_ms = merge_ms;
+	door.grace_ms = grace_ms;
+	door.lag_ms = lag_ms;
+	door.queue_kb = queue_kb;
+	if (!(door.loop = ev_default_loop(EVFLAG_NOENV)))
+		die(EX_OSERR, 0, "cannot make an event loop");
+	ev_child_init(&reaper, on_reap, 0, 0);
+	ev_child_start(door.loop, &reaper);
+	watch_signal(&term, on_stop, SIGTERM);
+	watch_signal(&intr, on_stop, SIGINT);
+	watch_signal(&hup, on_hup, SIGHUP);
+	watch_signal(&leave, on_leave, SIGUSR2);
+	ev_timer_init(&tick, on_tick, TICK_S, TICK_S);
+	ev_timer_start(door.loop, &tick);
+	if ((r = keepers_adopt()) < 0)
+		die(EX_OSERR, r, "cannot read %s", door.run_dir);
+	if ((r = auth_start()) < 0)
+		die(EX_OSERR, r, "cannot start the coprocess \"%s\"", auth);
+	for (i = 0; i < nlisteners; i++) {
+		ev_io_init(&accepts[i], on_accept, listeners[i], EV_READ);
+		ev_io_start(door.loop, &accepts[i]);
+		ready(listeners[i]);
+	}
+	if (inetd)
+		take_inetd();
+	ev_run(door.loop, 0);
+	auth_stop();
+	events_close(1000);
+	return EX_OK;
+}
