@@ -1,0 +1,338 @@
+/*
+ * rtmp-session: one publishing connection.  The connection is descriptor 0, the door descriptor 3;
+ * ipc.h has what is said to the door and to the keeper.  It reads what strangers send, so it has
+ * no files, no other sockets and few system calls.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "bytes.h"
+#include "clock.h"
+#include "ipc.h"
+#include "jail.h"
+#include "rtmp.h"
+
+#define READ_BYTES (64 << 10)
+#define BATCH_BYTES (256 << 10) /* records are passed on at the latest when there are so many */
+#define DRAIN_MS 1000
+#define KEEPER_MS 5000         /* the keeper always reads; one that does not is gone */
+#define MEMORY_MAX (96 << 20)  /* address space: two messages of 10 MiB and their copies */
+
+static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg,
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+	SYS_ppoll, SYS_shutdown, SYS_close, SYS_clock_gettime, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap,
+	SYS_madvise, SYS_futex, SYS_getrandom, SYS_exit_group, SYS_exit, SYS_rt_sigreturn,
+	SYS_restart_syscall };
+
+static struct ipc_hello hello;
+static struct rtmp *rtmp;
+static struct buf batch;
+static int media = -1, door = IPC_FD;
+static bool asked;
+static int64_t began_ms, heard_ms;
+static uint8_t input[READ_BYTES];
+
+static bool
+wait_for(int fd, short events, int64_t until)
+{
+	struct pollfd p = { fd, events, 0 };
+	int64_t left;
+	int r;
+
+	do {
+		left = until - clock_mono_ms();
+		r = poll(&p, 1, left > 0 ? (int)left : 0);
+	} while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
+/* All of it, waiting at most until then: 0 or -errno. */
+static int
+send_all(int fd, const void *data, size_t n, int64_t until)
+{
+	const uint8_t *p = data;
+	ssize_t r;
+
+	while (n) {
+		r = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (r >= 0) {
+			p += r;
+			n -= (size_t)r;
+		} else if (errno != EAGAIN && errno != EINTR) {
+			return -errno;
+		} else if (!wait_for(fd, POLLOUT, until)) {
+			return -ETIMEDOUT;
+		}
+	}
+	return 0;
+}
+
+static int
+say(int64_t until)
+{
+	struct buf *out = rtmp_out(rtmp);
+	int r = send_all(STDIN_FILENO, buf_data(out), buf_len(out), until);
+
+	buf_clear(out);
+	return r;
+}
+
+/*
+ * The end: what was still to be said, a half-close, and what the peer sends on is read away for a
+ * moment.  Closed with unread input the connection would be reset, and OBS would show error 10054
+ * in place of the reason.
+ */
+static _Noreturn void
+leave(uint32_t code, const char *reason)
+{
+	struct ipc_bye bye = { .kind = IPC_BYE, .code = code };
+	int64_t until = clock_mono_ms() + DRAIN_MS;
+	ssize_t n;
+
+	if (media >= 0)
+		close(media);
+	strncpy(bye.reason, reason, sizeof(bye.reason) - 1);
+	send(door, &bye, sizeof(bye), MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (say(until) == 0 && shutdown(STDIN_FILENO, SHUT_WR) == 0)
+		while (wait_for(STDIN_FILENO, POLLIN, until)) {
+			n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
+			if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+				break;
+		}
+	_exit(0);
+}
+
+/* The keeper closed its end; the record before that says why. */
+static _Noreturn void
+keeper_gone(void)
+{
+	uint8_t head[RECORD_HEADER];
+	char reason[256] = "the broadcast was interrupted; publish again";
+	uint32_t code = IPC_FAILED;
+	size_t n;
+
+	if (recv(media, head, sizeof(head), MSG_DONTWAIT | MSG_WAITALL) == sizeof(head) &&
+		head[4] == RECORD_CLOSE && (n = get_be32(head)) < sizeof(reason) &&
+		recv(media, reason, n, MSG_DONTWAIT | MSG_WAITALL) == (ssize_t)n) {
+		reason[n] = '\0';
+		code = IPC_ENDED;
+	}
+	rtmp_finish(rtmp, reason);
+	leave(code, reason);
+}
+
+static void
+pass_on(void)
+{
+	int r = send_all(media, buf_data(&batch), buf_len(&batch), clock_mono_ms() + KEEPER_MS);
+
+	if (r < 0)
+		keeper_gone();
+	if (batch.cap > BATCH_BYTES)
+		buf_free(&batch);
+	else
+		buf_clear(&batch);
+}
+
+static void
+put_record(uint8_t type, uint32_t timestamp, const void *body, size_t n)
+{
+	uint8_t head[RECORD_HEADER] = { 0 };
+
+	if (buf_len(&batch) && buf_len(&batch) + n > BATCH_BYTES)
+		pass_on();
+	put_be32(head, (uint32_t)n);
+	head[4] = type;
+	put_be32(head + 8, timestamp);
+	buf_append(&batch, head, sizeof(head));
+	buf_append(&batch, body, n);
+	if (batch.error)
+		leave(IPC_FAILED, "no memory");
+}
+
+static void
+copy_text(char *to, size_t cap, const char *from)
+{
+	size_t n = strlen(from);
+
+	if (n < cap)
+		memcpy(to, from, n + 1);
+}
+
+static void
+ask(const struct rtmp_event *e)
+{
+	struct ipc_ask a = { .kind = IPC_ASK };
+
+	if (e->too_long) { /* in the words that any unknown key hears */
+		rtmp_refuse(rtmp, RTMP_DENIED, "unknown key");
+		leave(IPC_DENIED, "a malformed name");
+	}
+	copy_text(a.app, sizeof(a.app), e->app);
+	copy_text(a.key, sizeof(a.key), e->key);
+	copy_text(a.query, sizeof(a.query), e->query);
+	copy_text(a.tcurl, sizeof(a.tcurl), e->tcurl);
+	copy_text(a.client, sizeof(a.client), e->client);
+	if (send(door, &a, sizeof(a), MSG_NOSIGNAL) < 0)
+		leave(IPC_FAILED, "the door is gone");
+	explicit_bzero(&a, sizeof(a));
+	asked = true;
+}
+
+/* What was fed, until more is needed or a verdict is. */
+static void
+digest(void)
+{
+	static const char unpublished[] = "unpublished";
+	struct rtmp_event e;
+	int r;
+
+	while (!asked && (r = rtmp_next(rtmp, &e)) != 0) {
+		if (r == -EMSGSIZE)
+			leave(IPC_FAILED, "a message over the limit");
+		if (r < 0)
+			leave(IPC_FAILED, r == -ENOMEM ? "no memory" : rtmp_why(rtmp));
+		if (e.kind == RTMP_PUBLISH)
+			ask(&e);
+		else if (e.kind == RTMP_MEDIA && media >= 0)
+			put_record(e.type, e.timestamp, e.body, e.size);
+		if (e.kind != RTMP_UNPUBLISH || media < 0)
+			continue;
+		put_record(RECORD_END, 0, unpublished, sizeof(unpublished) - 1);
+		pass_on();
+		leave(IPC_OK, unpublished);
+	}
+	if (media >= 0 && buf_len(&batch))
+		pass_on();
+	if (buf_len(rtmp_out(rtmp)) && say(clock_mono_ms() + DRAIN_MS) < 0)
+		leave(IPC_FAILED, "the connection broke");
+}
+
+static void
+listen_to_peer(void)
+{
+	ssize_t n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		leave(IPC_OK, n ? "the connection broke" : "the connection was closed");
+	heard_ms = clock_mono_ms();
+	rtmp_feed(rtmp, input, (size_t)n);
+	digest();
+}
+
+/* A packet of the door, which is trusted; a descriptor may come with it. */
+static void
+listen_to_door(void)
+{
+	union {
+		uint32_t kind;
+		struct ipc_verdict verdict;
+		struct ipc_close close;
+	} m;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *c;
+	ssize_t n = recvmsg(door, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 && media >= 0) { /* the door died; this broadcast goes on */
+		close(door);
+		door = -1;
+		return;
+	}
+	if (n <= 0)
+		leave(IPC_FAILED, "the door is gone");
+	if (m.kind == IPC_CLOSE) {
+		if (asked)
+			rtmp_refuse(rtmp, RTMP_FAILED, m.close.reason);
+		rtmp_finish(rtmp, m.close.reason);
+		leave(m.close.code, m.close.reason);
+	}
+	if (m.kind != IPC_VERDICT || !asked)
+		return;
+	if (!m.verdict.allow) {
+		rtmp_refuse(rtmp, m.verdict.code == IPC_BAD_NAME ? RTMP_BAD_NAME
+				: m.verdict.code == IPC_DENIED ? RTMP_DENIED : RTMP_FAILED, m.verdict.reason);
+		leave(m.verdict.code, m.verdict.reason);
+	}
+	if ((c = CMSG_FIRSTHDR(&msg)) && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&media, CMSG_DATA(c), sizeof(media));
+	if (media < 0)
+		leave(IPC_FAILED, "no way to the keeper");
+	asked = false;
+	heard_ms = clock_mono_ms();
+	rtmp_allow(rtmp);
+	digest();
+}
+
+static int
+next_wait(int64_t now)
+{
+	int64_t until = media < 0 ? began_ms + hello.publish_ms : heard_ms + hello.silence_ms;
+
+	if (now < until)
+		return (int)(until - now);
+	if (media < 0)
+		leave(IPC_FAILED, "nothing was published in time");
+	leave(IPC_FAILED, "the publisher fell silent");
+}
+
+/* One wait: for the peer, the door, the keeper, or a time-out. */
+static void
+turn(void)
+{
+	struct pollfd p[3] = { { STDIN_FILENO, asked ? 0 : POLLIN, 0 }, { door, POLLIN, 0 },
+		{ media, POLLIN, 0 } };
+	int r = poll(p, 3, next_wait(clock_mono_ms()));
+
+	if (r < 0 && errno == EINTR)
+		return;
+	if (p[2].revents)
+		keeper_gone();
+	if (p[1].revents)
+		listen_to_door();
+	if (p[0].revents & (asked ? POLLHUP | POLLERR : POLLIN | POLLHUP | POLLERR)) {
+		if (asked)
+			leave(IPC_OK, "the connection was closed");
+		listen_to_peer();
+		/* Many publishers: one wake for several messages is cheaper than one for each. */
+		if (media >= 0 && hello.merge_ms)
+			poll(NULL, 0, (int)hello.merge_ms);
+	}
+}
+
+int
+main(void)
+{
+	static const char warn[] = "rtmp-session: warning: no full sandbox on this kernel\n";
+	int r;
+
+	if (recv(IPC_FD, &hello, sizeof(hello), 0) != sizeof(hello) || hello.kind != IPC_HELLO)
+		return 64;
+	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
+	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), MEMORY_MAX)) < 0 &&
+		write(STDERR_FILENO, warn, sizeof(warn) - 1) < 0)
+		return 71;
+	if (rtmp_new(&rtmp, hello.max_message, hello.play_url) < 0)
+		return 71;
+	began_ms = heard_ms = clock_mono_ms();
+	for (;;)
+		turn();
+}
