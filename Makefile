@@ -32,12 +32,12 @@ LIBS_rtmp-accept = -lev
 # Small static programs that rtmp-accept starts; they live in libexec/lv.
 EXEC      = rtmp-session rtmp-keeper
 SRC_rtmp-session = cmd/rtmp-accept/session
-SRC_rtmp-keeper  = cmd/rtmp-accept/keeper
-LIBS_rtmp-keeper = -lev -lm
+SRC_rtmp-keeper  = $(addprefix cmd/rtmp-accept/,keeper program media)
+LIBS_rtmp-keeper = -ljansson
 
 CMDS := $(sort $(patsubst cmd/%.c,%,$(wildcard cmd/*.c)) \
                 $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
-EXECS := $(foreach e,$(EXEC),$(if $(wildcard $(SRC_$e).c),$e))
+EXECS := $(foreach e,$(EXEC),$(if $(wildcard $(firstword $(SRC_$e)).c),$e))
 LIBSRC := $(wildcard lib/*.c)
 LIBOBJ := $(LIBSRC:%.c=$(BUILD)/%.o)
 LIB    := $(BUILD)/liblv.a
@@ -47,7 +47,7 @@ UNIT   := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*
 FUZZ   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH  := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 # A command that has grown into a folder: its other sources, except those of the static programs.
-FOLDER = $(filter-out $(foreach e,$(EXEC),$(SRC_$e).c),$(wildcard cmd/$1/*.c))
+FOLDER = $(filter-out $(foreach e,$(EXEC),$(SRC_$e:%=%.c)),$(wildcard cmd/$1/*.c))
 OBJS   = $(patsubst %.c,$(BUILD)/%.o,$(or $(wildcard cmd/$1.c),$(call FOLDER,$1)))
 
 # make V=1 shows the commands themselves.
@@ -76,7 +76,7 @@ STATIC = -pie
 else
 STATIC = -static-pie
 endif
-$(BUILD)/libexec/lv/%: $(BUILD)/$$(SRC_$$*).o $(LIB)
+$(BUILD)/libexec/lv/%: $$(addprefix $(BUILD)/,$$(addsuffix .o,$$(SRC_$$*))) $(LIB)
 	@mkdir -p $(@D)
 	$(call SAY,LD)$(CC) $(ALLLD) $(STATIC) -Wl,--gc-sections -o $@ $^ $(LIBS_$*)
 

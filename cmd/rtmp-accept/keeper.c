@@ -1,0 +1,447 @@
+/*
+ * rtmp-keeper STREAM PROGRAM [ARG...]: one broadcast, from its first publisher to the end after the
+ * last one.  Started by rtmp-accept; descriptor 3 is its door; ipc.h has what is said there.
+ */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "clock.h"
+#include "die.h"
+#include "event.h"
+#include "json.h"
+#include "sig.h"
+
+#define DOORS 8           /* connections to our socket; the last that attached gets the notices */
+#define NOTICES 64        /* kept while no door is there */
+#define WAKE_MS 500
+#define UNPUBLISH_GRACE_MS 2000 /* for a publisher that said goodbye */
+#define SPARE_MS 5000     /* beyond the session's own watch over silence */
+#define FLUSH_MS 10000    /* for the program to take what is queued at the end */
+#define OLD_MS 1000       /* for the program of a keeper that crashed */
+
+struct keeper keeper = { .media = -1 };
+
+static int doors[DOORS], door = -1, listener = -1, signals = -1;
+static struct stat socket_id;
+static char socket_path[512];
+static struct keep_notice notices[NOTICES];
+static int nnotices;
+static bool said_started; /* broadcast.started */
+static int64_t flush_until;
+
+int64_t
+keeper_now(void)
+{
+	return clock_wall_ms() - keeper.hello.origin_ms;
+}
+
+/* ---- what we say ---- */
+
+static void
+flush_notices(void)
+{
+	int i;
+
+	for (i = 0; i < nnotices && door >= 0; i++)
+		if (send(door, &notices[i], sizeof(*notices), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			break;
+	memmove(notices, notices + i, (size_t)(nnotices - i) * sizeof(*notices));
+	nnotices -= i;
+}
+
+static void
+notice(const char *what, bool session)
+{
+	struct keep_notice *n;
+	struct json j;
+
+	if (nnotices == NOTICES) { /* the oldest is about a session long gone */
+		memmove(notices, notices + 1, sizeof(notices) - sizeof(*notices));
+		nnotices--;
+	}
+	n = &notices[nnotices++];
+	n->kind = KEEP_NOTICE;
+	json_begin(&j, n->line, sizeof(n->line));
+	json_str(&j, "notice", what);
+	json_str(&j, "session", session ? keeper.session.session : NULL);
+	json_str(&j, "broadcast", keeper.hello.broadcast);
+	json_end(&j);
+	flush_notices();
+}
+
+void
+keeper_tell_state(void)
+{
+	struct keep_state s = { .kind = KEEP_STATE, .publishing = keeper.media >= 0,
+		.group = program_group(), .epoch = keeper.hello.epoch, .origin_ms = keeper.hello.origin_ms };
+
+	memcpy(s.stream, keeper.hello.stream, sizeof(s.stream));
+	memcpy(s.broadcast, keeper.hello.broadcast, sizeof(s.broadcast));
+	memcpy(s.user, keeper.hello.user, sizeof(s.user));
+	memcpy(s.session, keeper.session.session, sizeof(s.session));
+	memcpy(s.remote, keeper.remote, sizeof(s.remote));
+	if (keeper.session.epoch)
+		s.epoch = keeper.session.epoch;
+	if (door >= 0)
+		send(door, &s, sizeof(s), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+begin_event(struct event *e, const char *name)
+{
+	event_begin(e, name);
+	event_str(e, "user", *keeper.hello.user ? keeper.hello.user : NULL);
+	event_int(e, "epoch", keeper.session.epoch ? keeper.session.epoch : keeper.hello.epoch);
+	event_int(e, "origin_ms", keeper.hello.origin_ms);
+}
+
+/* ---- the publisher ---- */
+
+static void
+publisher_left(void)
+{
+	int64_t now = clock_mono_ms();
+	int64_t grace = keeper.hello.grace_ms;
+
+	close(keeper.media);
+	keeper.media = -1;
+	if (!strcmp(keeper.reason, "unpublished") && grace > UNPUBLISH_GRACE_MS)
+		grace = UNPUBLISH_GRACE_MS;
+	keeper.grace_until = now + grace;
+	media_ended();
+	notice("ended", true);
+	if (!keeper.ending)
+		media_gap();
+	keeper_tell_state();
+}
+
+void
+keeper_close_publisher(const char *reason)
+{
+	uint8_t record[RECORD_HEADER + sizeof(keeper.reason)] = { 0 };
+	size_t n = strlen(reason);
+
+	if (keeper.media < 0)
+		return;
+	if (n >= sizeof(keeper.reason))
+		n = sizeof(keeper.reason) - 1;
+	put_be32(record, (uint32_t)n);
+	record[4] = RECORD_CLOSE;
+	memcpy(record + RECORD_HEADER, reason, n);
+	send(keeper.media, record, RECORD_HEADER + n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	memmove(keeper.reason, reason, n);
+	keeper.reason[n] = '\0';
+	publisher_left();
+}
+
+void
+keeper_end(const char *reason)
+{
+	if (keeper.ending)
+		return;
+	keeper.ending = true;
+	keeper_close_publisher(reason);
+	if (reason != keeper.reason)
+		snprintf(keeper.reason, sizeof(keeper.reason), "%s", reason);
+	media_mark(MARK_END, NULL);
+	flush_until = clock_mono_ms() + FLUSH_MS;
+}
+
+static void
+taken(int to, const struct keep_session *s, bool ok, uint32_t code, const char *reason)
+{
+	struct keep_taken m = { .kind = KEEP_TAKEN, .ok = ok, .code = code };
+
+	memcpy(m.session, s->session, sizeof(m.session));
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	send(to, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+take_publisher(int from, const struct keep_session *s, int media)
+{
+	struct event e;
+
+	if (media < 0 || keeper.ending || keeper.media >= 0) {
+		taken(from, s, false, keeper.media >= 0 ? IPC_BAD_NAME : IPC_FAILED,
+			keeper.media >= 0 ? "already publishing" : "the broadcast is ending; try again");
+		if (media >= 0)
+			close(media);
+		return;
+	}
+	keeper.session = *s;
+	keeper.media = media;
+	keeper.heard_ms = clock_mono_ms();
+	keeper.grace_until = 0;
+	snprintf(keeper.remote, sizeof(keeper.remote), strchr(s->remote_ip, ':') ? "[%s]:%u" : "%s:%u",
+		s->remote_ip, s->remote_port);
+	taken(from, s, true, IPC_OK, "");
+	notice("started", true);
+	if (!said_started) {
+		begin_event(&e, "broadcast.started");
+		event_send(&e);
+		said_started = true;
+	}
+	begin_event(&e, "publish.started");
+	event_str(&e, "session", s->session);
+	event_str(&e, "remote", keeper.remote);
+	event_str(&e, "app", s->app);
+	event_str(&e, "client", *s->client ? s->client : NULL);
+	event_send(&e);
+	media_begin();
+	keeper_tell_state();
+}
+
+/* ---- doors ---- */
+
+static void
+lose_door(int i)
+{
+	close(doors[i]);
+	if (door == doors[i])
+		door = -1;
+	doors[i] = -1;
+}
+
+static void
+hear_door(int i)
+{
+	union {
+		uint32_t kind;
+		struct keep_session session;
+		struct keep_word word;
+		uint8_t bytes[KEEP_MAX];
+	} m;
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { &m, sizeof(m) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	struct cmsghdr *c;
+	int media = -1;
+	ssize_t n = recvmsg(doors[i], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < (ssize_t)sizeof(m.kind)) {
+		lose_door(i);
+		return;
+	}
+	if ((c = CMSG_FIRSTHDR(&msg)) && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&media, CMSG_DATA(c), sizeof(media));
+	if (m.kind == KEEP_ATTACH) {
+		door = doors[i];
+		keeper_tell_state();
+		flush_notices();
+	} else if (m.kind == KEEP_SESSION && n == sizeof(m.session)) {
+		take_publisher(doors[i], &m.session, media);
+	} else if ((m.kind == KEEP_KICK || m.kind == KEEP_END) && n == sizeof(m.word)) {
+		m.word.reason[sizeof(m.word.reason) - 1] = '\0';
+		keeper_end(m.word.reason);
+	}
+}
+
+static void
+take_door(void)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), i = 0;
+
+	if (fd < 0)
+		return;
+	while (i < DOORS && doors[i] >= 0)
+		i++;
+	if (i == DOORS)
+		close(fd);
+	else
+		doors[i] = fd;
+}
+
+/* A name of our own first, so that whoever connects to the stream's finds somebody listening. */
+static void
+open_socket(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const struct keep_hello *h = &keeper.hello;
+	int r = 0;
+
+	snprintf(socket_path, sizeof(socket_path), "%s/%s.sock", h->run_dir, h->stream);
+	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/.%s.%d", h->run_dir, h->stream,
+			(int)getpid()) >= (int)sizeof(sun.sun_path))
+		r = -ENAMETOOLONG;
+	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	unlink(sun.sun_path);
+	if (!r && (listener < 0 || bind(listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+			chmod(sun.sun_path, 0600) < 0 || listen(listener, DOORS) < 0 ||
+			stat(sun.sun_path, &socket_id) < 0 || rename(sun.sun_path, socket_path) < 0))
+		r = -errno;
+	if (r < 0) /* the broadcast is worth more than a door that could be restarted */
+		warning(r, "cannot make %s: no other door can adopt this broadcast", socket_path);
+}
+
+static void
+remove_socket(void)
+{
+	struct stat st;
+
+	if (!stat(socket_path, &st) && st.st_ino == socket_id.st_ino && st.st_dev == socket_id.st_dev)
+		unlink(socket_path);
+}
+
+/* ---- the life of the broadcast ---- */
+
+static void
+be_rid_of(pid_t group)
+{
+	int64_t until = clock_mono_ms() + OLD_MS;
+
+	while (!kill(-group, 0) && clock_mono_ms() < until)
+		poll(NULL, 0, 20);
+	kill(-group, SIGKILL);
+}
+
+static void
+goodbye(void)
+{
+	struct keep_word bye = { .kind = KEEP_BYE };
+	struct event e;
+
+	notice("broadcast-ended", false);
+	begin_event(&e, "broadcast.ended");
+	event_str(&e, "reason", keeper.reason);
+	event_int(&e, "dur_ms", keeper_now());
+	event_send(&e);
+	snprintf(bye.reason, sizeof(bye.reason), "%s", keeper.reason);
+	if (door >= 0)
+		send(door, &bye, sizeof(bye), MSG_NOSIGNAL);
+	remove_socket();
+	events_close(1000);
+	exit(EX_OK);
+}
+
+static void
+look_at_clock(int64_t now)
+{
+	if (keeper.media >= 0 && now - keeper.heard_ms > keeper.hello.silence_ms + SPARE_MS)
+		keeper_close_publisher("the publisher fell silent");
+	if (!keeper.ending && keeper.media < 0 && now >= keeper.grace_until)
+		keeper_end(*keeper.reason ? keeper.reason : "the publisher did not come back");
+	if (!keeper.ending)
+		media_tick(now);
+	program_keep_up(now);
+	media_pump();
+	if (keeper.ending && (!media_waiting() || program_fd() < 0 || now >= flush_until))
+		program_finish();
+	if (program_gone())
+		goodbye();
+}
+
+static void
+turn(void)
+{
+	struct pollfd p[DOORS + 4];
+	int64_t now = clock_mono_ms();
+	bool waiting = media_waiting() && program_fd() >= 0;
+	struct signalfd_siginfo si;
+	int i;
+
+	for (i = 0; i < DOORS; i++)
+		p[i] = (struct pollfd){ doors[i], POLLIN, 0 };
+	p[DOORS] = (struct pollfd){ listener, POLLIN, 0 };
+	p[DOORS + 1] = (struct pollfd){ signals, POLLIN, 0 };
+	p[DOORS + 2] = (struct pollfd){ keeper.media, POLLIN, 0 };
+	p[DOORS + 3] = (struct pollfd){ waiting ? program_fd() : -1, POLLOUT, 0 };
+	if (poll(p, DOORS + 4, program_wait_ms(now, WAKE_MS)) < 0)
+		return;
+	while (p[DOORS + 1].revents && read(signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			program_reap();
+		else
+			keeper_end("stopped");
+	}
+	if (p[DOORS + 2].revents && keeper.media >= 0 && !media_read())
+		publisher_left();
+	for (i = 0; i < DOORS; i++)
+		if (p[i].revents)
+			hear_door(i);
+	if (p[DOORS].revents)
+		take_door();
+	look_at_clock(clock_mono_ms());
+	events_flush();
+}
+
+static void
+open_signals(void)
+{
+	sigset_t set;
+
+	sig_pipe();
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if ((signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
+		die(EX_OSERR, -errno, "cannot watch for signals");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct keep_hello *h = &keeper.hello;
+	struct rlimit lim;
+	int i, r;
+
+	die_prog = "rtmp-keeper";
+	if (argc < 3 || recv(IPC_FD, h, sizeof(*h), 0) != sizeof(*h) || h->kind != KEEP_HELLO)
+		die(EX_USAGE, 0, "is started by rtmp-accept");
+	fcntl(IPC_FD, F_SETFD, FD_CLOEXEC);
+	die_verbose = h->verbose;
+	die_quiet = h->quiet;
+	keeper.program = argv + 2;
+	for (i = 0; i < DOORS; i++)
+		doors[i] = -1;
+	doors[0] = door = IPC_FD;
+	if (!getrlimit(RLIMIT_NOFILE, &lim) && h->nofile > 0 && (rlim_t)h->nofile < lim.rlim_max) {
+		lim.rlim_cur = (rlim_t)h->nofile;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	for (i = 0; i < 4 && *h->events[i]; i++) {
+		if (strspn(h->events[i], "0123456789") == strlen(h->events[i]))
+			fcntl((int)strtol(h->events[i], NULL, 10), F_SETFD, FD_CLOEXEC);
+		if ((r = events_open(h->events[i])) < 0)
+			warning(r, "cannot write events to %s", h->events[i]);
+	}
+	events_about(h->stream, h->broadcast);
+	open_signals();
+	open_socket();
+	if ((r = media_open()) < 0)
+		die(EX_OSERR, r, "cannot keep the media of %s", h->stream);
+	keeper.began_ms = clock_mono_ms();
+	keeper.grace_until = keeper.began_ms + h->grace_ms;
+	said_started = h->resumed;
+	if (h->group)
+		be_rid_of(h->group);
+	if (h->resumed) {
+		media_mark(MARK_SESSION, NULL);
+		media_gap();
+	}
+	keeper_tell_state();
+	for (;;)
+		turn();
+}

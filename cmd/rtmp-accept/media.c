@@ -1,0 +1,364 @@
+/* The media of a broadcast: records in, tags on one timeline out, queued for the program. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "bytes.h"
+#include "clock.h"
+#include "die.h"
+#include "event.h"
+#include "fdio.h"
+#include "flv.h"
+#include "keeper.h"
+#include "taglog.h"
+#include "timeline.h"
+
+#define READ_BYTES (64 << 10)
+#define READS_MAX 16       /* before others have their turn */
+#define TICK_MS 500
+#define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
+#define HEADERS 16         /* kinds of sequence headers that are repeated */
+#define HEALTH_MS 10000
+#define OVER_PERCENT 120   /* of max_kbps, over HEALTH_MS */
+
+static struct timeline timeline;
+static struct taglog *tags;
+static struct cursor cursor;
+static struct buf in, out;
+static int64_t ticked_ms, headers_dts;
+static bool in_gap;
+static struct header {
+	uint8_t type, track;
+	struct buf body;
+} headers[HEADERS];
+static int nheaders;
+static struct {
+	int64_t began_ms, bytes, frames; /* of the session */
+	int64_t since_ms, some_bytes, some_frames, key_dts, gop_ms, dts;
+} count;
+
+int
+media_open(void)
+{
+	in.max = RECORD_MAX + RECORD_HEADER + READ_BYTES;
+	return taglog_new(&tags, keeper.hello.queue_bytes);
+}
+
+static void
+put_out(void)
+{
+	int r = out.error ? out.error
+		: taglog_put(tags, buf_data(&out), buf_len(&out), clock_mono_ms());
+
+	buf_clear(&out);
+	if (r < 0)
+		die(EX_OSERR, r, "cannot keep the media of %s", keeper.hello.stream);
+}
+
+void
+media_mark(enum mark_kind kind, const char *reason)
+{
+	struct mark m = { .kind = kind };
+	const struct keep_hello *h = &keeper.hello;
+
+	if (reason)
+		strncpy(m.reason, reason, sizeof(m.reason) - 1);
+	if (kind == MARK_SESSION) {
+		memcpy(m.stream, h->stream, sizeof(m.stream));
+		memcpy(m.broadcast, h->broadcast, sizeof(m.broadcast));
+		memcpy(m.user, h->user, sizeof(m.user));
+		memcpy(m.session, keeper.session.session, sizeof(m.session));
+		m.epoch = keeper.session.epoch ? keeper.session.epoch : h->epoch;
+		m.origin_ms = h->origin_ms;
+	}
+	if (kind == MARK_TICK)
+		m.wall_ms = clock_wall_ms();
+	mark_put(&out, kind == MARK_TICK ? keeper_now() : timeline_now(&timeline, keeper_now()), &m);
+	put_out();
+}
+
+void
+media_begin(void)
+{
+	timeline_session(&timeline, keeper_now());
+	memset(&count, 0, sizeof(count));
+	count.began_ms = count.since_ms = clock_mono_ms();
+	headers_dts = 0;
+	in_gap = false;
+	buf_clear(&in);
+	media_mark(MARK_SESSION, NULL);
+}
+
+void
+media_gap(void)
+{
+	if (!in_gap)
+		media_mark(MARK_GAP, NULL);
+	in_gap = true;
+}
+
+void
+media_attach(void)
+{
+	cursor_detach(&cursor);
+	if (cursor_attach(&cursor, tags) < 0)
+		die(EX_OSERR, -ENOMEM, "cannot keep the media of %s", keeper.hello.stream);
+}
+
+bool
+media_waiting(void)
+{
+	return cursor.log && cursor_bytes(&cursor) > 0;
+}
+
+static void
+say_dropped(void)
+{
+	struct cursor_drop d;
+	struct event e;
+
+	if (!cursor_dropped(&cursor, false, &d))
+		return;
+	event_begin(&e, "media.dropped");
+	event_str(&e, "reader", "program");
+	event_int(&e, "frames", d.frames);
+	event_int(&e, "size_bytes", d.bytes);
+	event_int(&e, "dur_ms", d.dur_ms);
+	event_send(&e);
+}
+
+void
+media_pump(void)
+{
+	int64_t now = clock_mono_ms();
+	const uint8_t *data;
+	ssize_t r = 0;
+	size_t n;
+	int fd;
+
+	while ((fd = program_fd()) >= 0 && cursor.log && (n = cursor_peek(&cursor, &data)) > 0) {
+		if ((r = fdio_write_now(fd, false, data, n)) < 0)
+			break; /* full; or its reader has gone, and then it is reaped soon */
+		cursor_took(&cursor, (size_t)r);
+	}
+	if (cursor.log && (cursor_bytes(&cursor) > keeper.hello.queue_bytes ||
+			cursor_lag(&cursor, now) > keeper.hello.lag_ms))
+		cursor_shed(&cursor);
+	if (cursor.log)
+		say_dropped();
+	taglog_trim(tags);
+}
+
+/* ---- headers, which are repeated ---- */
+
+static struct header *
+find_header(uint8_t type, uint8_t track)
+{
+	int i;
+
+	for (i = 0; i < nheaders; i++)
+		if (headers[i].type == type && headers[i].track == track)
+			return &headers[i];
+	return NULL;
+}
+
+/* True when it says nothing new. */
+static bool
+known_header(const struct flv_tag *tag, uint8_t track)
+{
+	struct header *h = find_header(tag->type, track);
+
+	if (h && buf_len(&h->body) == tag->size && !memcmp(buf_data(&h->body), tag->data, tag->size))
+		return true;
+	if (h)
+		media_mark(MARK_PARAMS, NULL);
+	else if (nheaders < HEADERS)
+		(h = &headers[nheaders++])->type = tag->type;
+	if (h) {
+		h->track = track;
+		h->body.max = 1 << 20;
+		buf_clear(&h->body);
+		buf_append(&h->body, tag->data, tag->size);
+	}
+	return false;
+}
+
+static void
+repeat_headers(int64_t dts)
+{
+	int i;
+
+	for (i = 0; i < nheaders; i++)
+		flv_put_tag(&out, headers[i].type, dts, buf_data(&headers[i].body),
+			buf_len(&headers[i].body));
+	headers_dts = dts;
+}
+
+/* ---- records ---- */
+
+static void
+count_frame(const struct flv_tag *tag, bool video, bool key)
+{
+	count.frames += video;
+	count.some_frames += video;
+	count.dts = tag->dts;
+	if (!video || !key)
+		return;
+	if (count.key_dts && tag->dts - count.key_dts > count.gop_ms)
+		count.gop_ms = tag->dts - count.key_dts;
+	count.key_dts = tag->dts;
+}
+
+static void
+put_tag(struct flv_tag *tag)
+{
+	struct flv_walk walk;
+	struct flv_packet p;
+	bool key = false, video = false;
+
+	if (tag->type != FLV_SCRIPT) {
+		flv_walk_begin(&walk, tag);
+		while (flv_walk_next(&walk, &p) > 0) {
+			if (p.kind == FLV_HEADER && known_header(tag, p.track))
+				return;
+			if (p.kind == FLV_HEADER)
+				headers_dts = tag->dts;
+			video |= p.kind == FLV_FRAME && p.type == FLV_VIDEO;
+			key |= p.kind == FLV_FRAME && p.type == FLV_VIDEO && p.key;
+		}
+		count_frame(tag, video, key);
+		if (key && tag->dts - headers_dts >= HEADER_MS)
+			repeat_headers(tag->dts);
+	}
+	flv_put_tag(&out, tag->type, tag->dts, tag->data, tag->size);
+}
+
+static void
+take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
+{
+	struct flv_tag tag = { .type = type, .data = body, .size = n };
+	enum timeline_track track = type == RECORD_AUDIO ? TIMELINE_AUDIO
+		: type == RECORD_VIDEO ? TIMELINE_VIDEO : TIMELINE_OTHER;
+	const char *why;
+
+	/* What a script tag says of its time is often zero: it belongs where it comes. */
+	if (track == TIMELINE_OTHER) {
+		tag.dts = timeline.newest;
+	} else if ((why = timeline_map(&timeline, track, stamp, keeper_now(), &tag.dts))) {
+		put_out();
+		media_mark(MARK_DISCONTINUITY, why);
+		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
+	}
+	put_tag(&tag);
+}
+
+/* Whole records of what came: false at one that makes no sense, or at the publisher's goodbye. */
+static bool
+take_records(void)
+{
+	while (buf_len(&in) >= RECORD_HEADER) {
+		const uint8_t *p = buf_data(&in);
+		uint32_t n = get_be32(p);
+
+		if (n > RECORD_MAX || (p[4] != RECORD_AUDIO && p[4] != RECORD_VIDEO && p[4] != RECORD_DATA &&
+				p[4] != RECORD_END)) {
+			strcpy(keeper.reason, "the session sent a malformed record");
+			return false;
+		}
+		if (buf_len(&in) - RECORD_HEADER < n)
+			return true;
+		if (p[4] == RECORD_END) {
+			strcpy(keeper.reason, "unpublished");
+			return false;
+		}
+		take_record(p[4], get_be32(p + 8), p + RECORD_HEADER, n);
+		buf_consume(&in, RECORD_HEADER + n);
+	}
+	if (!buf_len(&in) && in.cap > 4 * READ_BYTES)
+		buf_free(&in);
+	return true;
+}
+
+static void
+say_health(int64_t now)
+{
+	int64_t ms = now - count.since_ms, kbps = ms > 0 ? count.some_bytes * 8 / ms : 0;
+	struct event e;
+
+	event_begin(&e, "publish.health");
+	event_str(&e, "session", keeper.session.session);
+	event_int(&e, "kbps", kbps);
+	event_num(&e, "fps", ms > 0 ? (double)count.some_frames * 1000 / (double)ms : 0, 1);
+	event_int(&e, "gop_ms", count.gop_ms);
+	event_int(&e, "ahead_ms", count.dts - keeper_now());
+	event_send(&e);
+	count.since_ms = now;
+	count.some_bytes = count.some_frames = count.gop_ms = 0;
+	if (keeper.session.max_kbps && kbps > (int64_t)keeper.session.max_kbps * OVER_PERCENT / 100) {
+		char why[64];
+
+		snprintf(why, sizeof(why), "%d kbit/s are allowed", (int)keeper.session.max_kbps);
+		keeper_close_publisher(why);
+	}
+}
+
+bool
+media_read(void)
+{
+	bool good = true;
+	uint8_t *room;
+	ssize_t n = 0;
+	int i;
+
+	strcpy(keeper.reason, "the connection was lost");
+	for (i = 0; good && i < READS_MAX; i++) {
+		if (!(room = buf_reserve(&in, READ_BYTES))) {
+			strcpy(keeper.reason, "no memory");
+			return false;
+		}
+		n = recv(keeper.media, room, READ_BYTES, MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		buf_grew(&in, (size_t)n);
+		count.bytes += n;
+		count.some_bytes += n;
+		good = take_records();
+		if (n < READ_BYTES)
+			break;
+	}
+	if (buf_len(&out))
+		put_out();
+	keeper.heard_ms = clock_mono_ms();
+	if (!good)
+		return false;
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void
+media_tick(int64_t now)
+{
+	if (now - ticked_ms >= TICK_MS) {
+		ticked_ms = now;
+		media_mark(MARK_TICK, NULL);
+	}
+	if (keeper.media >= 0 && now - count.since_ms >= HEALTH_MS)
+		say_health(now);
+}
+
+void
+media_ended(void)
+{
+	struct event e;
+
+	event_begin(&e, "publish.ended");
+	event_str(&e, "session", keeper.session.session);
+	event_str(&e, "remote", keeper.remote);
+	event_str(&e, "reason", keeper.reason);
+	event_int(&e, "dur_ms", clock_mono_ms() - count.began_ms);
+	event_int(&e, "size_bytes", count.bytes);
+	event_int(&e, "frames", count.frames);
+	event_send(&e);
+}
