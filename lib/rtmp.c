@@ -344,8 +344,8 @@ on_connect(struct rtmp *r, uint32_t csid, double txn, struct amf_in *in)
 			take_name(r, r->tcurl, sizeof(r->tcurl), v.str, split_query(r, v.str, v.len));
 		else if (v.type == AMF_STRING && amf_equal(key, len, "flashVer"))
 			take_name(r, r->client, sizeof(r->client), v.str, v.len < 128 ? v.len : 128);
-		else if ((got = amf_skip(in, &v)) < 0)
-			break;
+		else if (amf_skip(in, &v) < 0)
+			return -EBADMSG;
 	}
 	if (got < 0)
 		return got;

@@ -37,7 +37,7 @@ static struct ipc_hello hello;
 static struct rtmp *rtmp;
 static struct buf batch;
 static int media = -1, door = IPC_FD;
-static bool asked;
+static bool asked, unpublished;
 static int64_t began_ms, heard_ms;
 static uint8_t input[READ_BYTES];
 
@@ -192,7 +192,7 @@ ask(const struct rtmp_event *e)
 static void
 digest(void)
 {
-	static const char unpublished[] = "unpublished";
+	static const char goodbye[] = "unpublished";
 	struct rtmp_event e;
 	int r;
 
@@ -201,15 +201,21 @@ digest(void)
 			leave(IPC_FAILED, "a message over the limit");
 		if (r < 0)
 			leave(IPC_FAILED, r == -ENOMEM ? "no memory" : rtmp_why(rtmp));
+		if (e.kind == RTMP_PUBLISH && unpublished)
+			leave(IPC_OK, "published again: connect again for that");
 		if (e.kind == RTMP_PUBLISH)
 			ask(&e);
 		else if (e.kind == RTMP_MEDIA && media >= 0)
 			put_record(e.type, e.timestamp, e.body, e.size);
 		if (e.kind != RTMP_UNPUBLISH || media < 0)
 			continue;
-		put_record(RECORD_END, 0, unpublished, sizeof(unpublished) - 1);
+		/* It has more to say, and hangs up itself: a moment is left to it. */
+		put_record(RECORD_END, 0, goodbye, sizeof(goodbye) - 1);
 		pass_on();
-		leave(IPC_OK, unpublished);
+		close(media);
+		media = -1;
+		unpublished = true;
+		began_ms = clock_mono_ms();
 	}
 	if (media >= 0 && buf_len(&batch))
 		pass_on();
@@ -285,10 +291,13 @@ listen_to_door(void)
 static int
 next_wait(int64_t now)
 {
-	int64_t until = media < 0 ? began_ms + hello.publish_ms : heard_ms + hello.silence_ms;
+	int64_t until = unpublished ? began_ms + DRAIN_MS
+		: media < 0 ? began_ms + hello.publish_ms : heard_ms + hello.silence_ms;
 
 	if (now < until)
 		return (int)(until - now);
+	if (unpublished)
+		leave(IPC_OK, "unpublished");
 	if (media < 0)
 		leave(IPC_FAILED, "nothing was published in time");
 	leave(IPC_FAILED, "the publisher fell silent");
