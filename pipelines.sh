@@ -2,9 +2,17 @@
 # pipelines.sh: the platform on one page.
 #
 #   ./pipelines.sh deps [test]   install what building (and testing) needs; Debian, as root or by sudo
+#   ./pipelines.sh up            install, build and run everything on this machine, until Ctrl-C
+#   ./pipelines.sh demo          the same, with a picture and a tone that publish themselves
+#   ./pipelines.sh stream        what rtmp-accept runs for each broadcast: FLV on standard input
+#   ./pipelines.sh status        what runs and what is live
+#   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
 #
+# Settings: LV_HOME (keys, streams, archive), LV_RTMP_PORT (1935), LV_HTTP_PORT (8080),
+# LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main).
 set -euo pipefail
-cd "${BASH_SOURCE[0]%/*}"
+here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
+self=$here/${BASH_SOURCE[0]##*/}
 
 build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-dev libssl-dev zlib1g-dev
 	libmicrohttpd-dev libwebsockets-dev libwebsockets-evlib-ev libavformat-dev libavcodec-dev libavfilter-dev
@@ -19,30 +27,186 @@ say() { printf 'pipelines.sh: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # Install what is missing; Debian would start the services it installs, so it is told not to.
-deps() {
+deps() ( # a shell of its own, so that the trap is its own
 	local want=("${build_packages[@]}" "${run_packages[@]}") missing=() p
 	[ "${1:-}" != test ] || want+=("${test_packages[@]}")
-	if [ "${1:-}" = test ] && ! command -v node >/dev/null; then want+=(nodejs npm); fi
+	command -v npm >/dev/null || want+=(nodejs npm) # for hls.js, which the player needs in most browsers
 	for p in "${want[@]}"; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
 	done
 	((${#missing[@]})) || return 0
 	say "installing ${missing[*]}"
 	as_root apt-get -qq update
-	local quiet=/usr/sbin/policy-rc.d mine=
+	local quiet=/usr/sbin/policy-rc.d
 	if [ ! -e "$quiet" ]; then
+		trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+		trap 'exit 130' INT TERM
 		printf '#!/bin/sh\nexit 101\n' | as_root tee "$quiet" >/dev/null
 		as_root chmod 755 "$quiet"
-		mine=1
 	fi
-	local status=0
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
-		"${missing[@]}" >/dev/null || status=$?
-	[ -z "$mine" ] || as_root rm -f "$quiet"
-	return "$status"
+		"${missing[@]}" >/dev/null
+)
+
+# Where everything is kept, and the commands: beside this script when installed, else its build.
+if [ "$(id -u)" = 0 ]; then default_home=/var/lib/lv; else default_home=${XDG_DATA_HOME:-$HOME/.local/share}/lv; fi
+export LV_HOME=${LV_HOME:-$default_home}
+if [ -x "$here/rtmp-accept" ]; then bin=$here; else bin=${BUILD:-$here/build}/bin; fi
+case $bin in /*) ;; *) bin=$here/$bin ;; esac
+export PATH=$bin:$PATH
+name=${LV_STREAM_NAME:-main}
+bind=${LV_BIND:-0.0.0.0}
+
+# One broadcast: exits when its stage does, and rtmp-accept's keeper starts it again.
+stream() {
+	exec lv-segment --dir "$LV_HOME/live/$LV_STREAM" --archive "$LV_HOME/archive/$LV_STREAM/$LV_BROADCAST"
+}
+
+door() {
+	exec setsid rtmp-accept --listen "$bind:${LV_RTMP_PORT:-1935}" --run-dir "$LV_HOME/run" \
+		--auth "lv-auth --keys '$LV_HOME/keys'" --events "$LV_HOME/events.ndjson" -- "$self" stream
+}
+origin() {
+	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --events "$LV_HOME/events.ndjson"
+}
+# Thirty frames a second, a key frame every two seconds, and a tone.
+picture() {
+	exec ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=r=48000 \
+		-c:v libx264 -preset ultrafast -tune zerolatency -b:v 2500k -g 60 -pix_fmt yuv420p \
+		-c:a aac -b:a 128k -f flv "rtmp://127.0.0.1:$(port_of rtmp-accept)/live/$(cat "$LV_HOME/$name.key")"
+}
+
+# The port that a server says it listens on, once it does.
+port_of() {
+	local port tries
+	for ((tries = 0; tries < 200; tries++)); do
+		port=$(jq -r "select(.event == \"server.ready\" and .src == \"$1\").port" \
+			"$LV_HOME/events.ndjson" 2>/dev/null | tail -n 1)
+		[ -z "$port" ] || { echo "$port"; return; }
+		sleep 0.05
+	done
+	say "$1 does not answer"
+	return 1
+}
+
+pids=()
+declare -A job
+start() { # NAME: one of the functions above, in the background
+	"$1" 9>&- &
+	pids+=("$!")
+	job[$!]=$1
+}
+
+# Sources first: what they sent then goes through to its end.
+stop() {
+	local what pid
+	trap '' INT TERM
+	for what in picture door origin; do
+		for pid in "${pids[@]}"; do
+			[ "${job[$pid]}" = "$what" ] || continue
+			kill "$pid" 2>/dev/null || :
+			wait "$pid" 2>/dev/null || :
+		done
+	done
+	rm -f "$LV_HOME/run/up.pid"
+}
+
+limits() {
+	local pages
+	[ "$(ulimit -n)" -ge 4096 ] || ulimit -n 4096 2>/dev/null ||
+		say "warning: only $(ulimit -n) open files; raise the limit with \"ulimit -n 65536\""
+	pages=$(cat /proc/sys/fs/pipe-user-pages-soft)
+	[ "$pages" = 0 ] || [ "$pages" -ge 16384 ] ||
+		say "warning: pipes share $((pages * 4)) KB; raise it with \"sysctl fs.pipe-user-pages-soft=65536\""
+}
+
+# Everything, as the user that owns it; a server that dies is started again.
+run() {
+	local pid ended
+	umask 0007
+	mkdir -p "$LV_HOME"/{live,archive,run}
+	chmod 700 "$LV_HOME/run"
+	exec 9>>"$LV_HOME/run/up.lock"
+	flock -n 9 || { say "already running: \"$0 down\" ends it"; exit 75; }
+	echo $$ >"$LV_HOME/run/up.pid"
+	limits
+	if [ ! -s "$LV_HOME/$name.key" ]; then
+		(umask 077 && lv-auth --keys "$LV_HOME/keys" add "$name" >"$LV_HOME/$name.key")
+	fi
+	: >"$LV_HOME/events.ndjson"
+	trap stop EXIT
+	trap 'exit 0' INT TERM
+	start door
+	start origin
+	cat <<-END
+		Publish to  rtmp://$(host):$(port_of rtmp-accept)/live   (server)
+		            $(cat "$LV_HOME/$name.key")   (stream key)
+		Watch at    http://$(host):$(port_of lv-serve)/watch/$name
+		Everything is kept in $LV_HOME; Ctrl-C ends it.
+	END
+	if [ "$1" = demo ]; then
+		start picture
+		first_picture &
+	fi
+	while :; do
+		ended=0
+		wait -n -p pid "${pids[@]}" || ended=$?
+		say "${job[$pid]} ended with status $ended; starting it again"
+		sleep 1
+		start "${job[$pid]}"
+		unset "job[$pid]"
+		pids=("${!job[@]}")
+	done
+}
+host() { if [ "$bind" = 0.0.0.0 ]; then hostname -I 2>/dev/null | awk '{ print $1 ? $1 : "127.0.0.1" }'; else echo "$bind"; fi; }
+
+first_picture() {
+	local began=${EPOCHREALTIME/./} url
+	url=http://127.0.0.1:$(port_of lv-serve)/live/$name/master.m3u8
+	until curl -sf -o /dev/null "$url"; do sleep 0.05; done
+	echo "Live        $(((${EPOCHREALTIME/./} - began) / 1000)) ms after the first frame was made"
+}
+
+# As root: install, make the user, and go on as it; nothing that touches the network runs as root.
+up() {
+	local site=()
+	deps
+	make -s -C "$here" -j"$(nproc)" all >&2
+	if [ "$(id -u)" != 0 ]; then run "$1"; fi
+	id lv >/dev/null 2>&1 || useradd --system --user-group --home-dir "$LV_HOME" --shell /usr/sbin/nologin lv
+	install -d -o lv -g lv -m 750 "$LV_HOME"
+	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
+	install -m 755 "$self" "$LV_HOME/software/bin/pipelines.sh"
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_BIND LV_STREAM_NAME; do
+		[ -z "${!v:-}" ] || site+=("$v=${!v}")
+	done
+	cd /
+	exec setpriv --reuid lv --regid lv --init-groups --inh-caps=-all env -i PATH="$PATH" HOME="$LV_HOME" \
+		LV_HOME="$LV_HOME" LANG=C.UTF-8 "${site[@]}" "$LV_HOME/software/bin/pipelines.sh" run "$1"
+}
+
+up_pid() { if [ -s "$LV_HOME/run/up.pid" ] && ! flock -n "$LV_HOME/run/up.lock" true; then cat "$LV_HOME/run/up.pid"; fi; }
+
+status() {
+	local pid
+	pid=$(up_pid)
+	[ -n "$pid" ] || { echo "nothing runs in $LV_HOME"; return 1; }
+	echo "running since $(ps -o lstart= -p "$pid"), process $pid, in $LV_HOME"
+	curl -sf "http://127.0.0.1:$(port_of lv-serve)/streams.json" | jq .
+}
+
+down() {
+	local pid
+	pid=$(up_pid)
+	[ -n "$pid" ] || { say "nothing runs in $LV_HOME"; return 0; }
+	kill "$pid"
+	flock -w 60 "$LV_HOME/run/up.lock" true || { say "process $pid does not end"; return 75; }
 }
 
 case ${1:-} in
 deps) deps "${2:-}" ;;
-*) sed -n 's/^#   //p' "${BASH_SOURCE[0]##*/}" >&2; exit 64 ;;
+up | demo) up "$1" ;;
+run) run "${2:-up}" ;;
+stream | status | down) "$1" ;;
+*) sed -n 's/^#   //p' "$self" >&2; exit 64 ;;
 esac
