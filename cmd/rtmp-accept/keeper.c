@@ -35,9 +35,9 @@
 
 struct keeper keeper = { .media = -1 };
 
-static int doors[DOORS], door = -1, listener = -1, signals = -1;
+static int doors[DOORS], door = -1, listener = -1, signals = -1, run_dir = -1;
 static struct stat socket_id;
-static char socket_path[512];
+static char socket_name[72];
 static struct keep_notice notices[NOTICES];
 static int nnotices;
 static bool said_started; /* broadcast.started */
@@ -272,26 +272,31 @@ take_door(void)
 		doors[i] = fd;
 }
 
-/* A name of our own first, so that whoever connects to the stream's finds somebody listening. */
+/*
+ * A name of our own first, so that whoever connects to the stream's finds somebody listening.
+ * The folder is said by its descriptor: a socket's name has room for 107 bytes.
+ */
 static void
 open_socket(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	const struct keep_hello *h = &keeper.hello;
+	char temp[96];
 	int r = 0;
 
-	snprintf(socket_path, sizeof(socket_path), "%s/%s.sock", h->run_dir, h->stream);
-	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/.%s.%d", h->run_dir, h->stream,
-			(int)getpid()) >= (int)sizeof(sun.sun_path))
-		r = -ENAMETOOLONG;
+	snprintf(temp, sizeof(temp), ".%s.%d", h->stream, (int)getpid());
+	snprintf(socket_name, sizeof(socket_name), "%s.sock", h->stream);
+	run_dir = open(h->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(sun.sun_path);
-	if (!r && (listener < 0 || bind(listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-			chmod(sun.sun_path, 0600) < 0 || listen(listener, DOORS) < 0 ||
-			stat(sun.sun_path, &socket_id) < 0 || rename(sun.sun_path, socket_path) < 0))
+	if (run_dir < 0 || snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/%s", run_dir,
+			temp) >= (int)sizeof(sun.sun_path) || listener < 0 ||
+		bind(listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 || chmod(sun.sun_path, 0600) < 0 ||
+		listen(listener, DOORS) < 0 || fstatat(run_dir, temp, &socket_id, 0) < 0 ||
+		renameat(run_dir, temp, run_dir, socket_name) < 0)
 		r = -errno;
 	if (r < 0) /* the broadcast is worth more than a door that could be restarted */
-		warning(r, "cannot make %s: no other door can adopt this broadcast", socket_path);
+		warning(r, "cannot make %s/%s: no other door can adopt this broadcast", h->run_dir,
+			socket_name);
 }
 
 static void
@@ -299,8 +304,9 @@ remove_socket(void)
 {
 	struct stat st;
 
-	if (!stat(socket_path, &st) && st.st_ino == socket_id.st_ino && st.st_dev == socket_id.st_dev)
-		unlink(socket_path);
+	if (!fstatat(run_dir, socket_name, &st, 0) && st.st_ino == socket_id.st_ino &&
+		st.st_dev == socket_id.st_dev)
+		unlinkat(run_dir, socket_name, 0);
 }
 
 /* ---- the life of the broadcast ---- */

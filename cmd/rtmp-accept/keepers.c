@@ -407,22 +407,23 @@ keepers_count(void)
 }
 
 static int
-adopt(const char *path)
+adopt(int dir, const char *file)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct keep_attach m = { KEEP_ATTACH };
 	struct keeper *k;
 	int fd;
 
-	if (strlen(path) >= sizeof(sun.sun_path))
+	/* A socket's name is short: the folder is said by its descriptor. */
+	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/%s", dir, file) >=
+		(int)sizeof(sun.sun_path))
 		return 0;
-	memcpy(sun.sun_path, path, strlen(path) + 1);
 	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
 		send(fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == ECONNREFUSED)
-			unlink(path); /* its keeper died with the door */
+			unlinkat(dir, file, 0); /* its keeper died with the door */
 		close(fd);
 		return 0;
 	}
@@ -443,7 +444,6 @@ keepers_adopt(void)
 {
 	DIR *d = opendir(door.run_dir);
 	struct dirent *e;
-	char path[512];
 	size_t n;
 	int r = 0, total = 0;
 
@@ -453,8 +453,7 @@ keepers_adopt(void)
 		n = strlen(e->d_name);
 		if (n < 6 || e->d_name[0] == '.' || strcmp(e->d_name + n - 5, ".sock"))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", door.run_dir, e->d_name);
-		if ((r = adopt(path)) > 0)
+		if ((r = adopt(dirfd(d), e->d_name)) > 0)
 			total += r;
 	}
 	closedir(d);

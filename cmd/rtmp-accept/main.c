@@ -142,8 +142,8 @@ open_run_dir(uint16_t port)
 			snprintf(path, sizeof(path), "/tmp/lv-%u-%s", (unsigned)getuid(), name);
 		run_dir = path;
 	}
-	if (strlen(run_dir) > 108 - 64 - 16)
-		die(EX_USAGE, 0, "--run-dir %s: too long for the name of a socket", run_dir);
+	if (strlen(run_dir) >= sizeof(((struct keep_hello *)0)->run_dir))
+		die(EX_USAGE, 0, "--run-dir %s: longer than 255 bytes", run_dir);
 	if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
 		die(EX_CANTCREAT, -errno, "cannot make %s", run_dir);
 	if (access(run_dir, W_OK | X_OK) < 0)

@@ -1,0 +1,244 @@
+# Publishers into rtmp-accept: ffmpeg, GStreamer and librtmp send, ffmpeg and ffprobe judge what
+# the program got.
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup_file() {
+	export CLIP=$BATS_FILE_TMPDIR/clip.flv
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=44100 -t 4 -c:v libx264 \
+		-preset ultrafast -bf 2 -g 30 -pix_fmt yuv420p -c:a aac "$CLIP"
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	lv-auth --keys keys add alice >alice
+	lv-auth --keys keys add bob >bob
+}
+
+teardown() {
+	[ -z "${door:-}" ] || kill "$door" 2>/dev/null || :
+	[ -z "${door:-}" ] || eventually 20 gone "$door" || kill -9 "$door" || :
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# open_door OPTION... -- PROGRAM...: its address for publishers in $url.
+open_door() {
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events \
+		--drain-s 0 "$@" 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+	url=rtmp://127.0.0.1:$port/live
+}
+
+publish() { # KEY OPTION...: the clip, as fast as it goes
+	ffmpeg -nostdin -v error "${@:2}" -i "$CLIP" -c copy -f flv "$url/$(cat "$1")"
+}
+
+# The frames of a file, without the container's opinions.
+frames() {
+	ffmpeg -nostdin -v error -copyts -i "$1" -map 0:v -map 0:a -c copy -f framecrc - | grep -v '^#' |
+		awk -F, '{ print $1 "," $5 "," $6 }' | sort
+}
+
+@test "not a frame of ffmpeg's is lost or changed on the way to the program" {
+	open_door --grace-ms 200 -- sh -c 'cat >"$LV_STREAM.flv"'
+	publish alice
+	wait_event events 10 '.event=="broadcast.ended"'
+	frames "$CLIP" >want
+	frames alice.flv >got
+	[ -s want ]
+	diff want got
+	run -0 lv-remux --format mpegts <alice.flv
+}
+
+@test "pictures keep their composition times and their distance to the sound" {
+	open_door --grace-ms 200 -- sh -c 'cat >out.flv'
+	publish alice
+	wait_event events 10 '.event=="broadcast.ended"'
+	times() {
+		ffprobe -v error -show_entries packet=stream_index,pts,dts -of csv=p=0 "$1" | grep '^0' |
+			awk -F, 'NR == 1 { d = $3 } { print $2 - d "," $3 - d }'
+	}
+	times "$CLIP" >want
+	times out.flv >got
+	[ "$(wc -l <want)" -gt 100 ]
+	diff want got
+}
+
+@test "GStreamer's rtmp2sink and librtmp publish" {
+	open_door --grace-ms 100 -- sh -c 'cat >"$LV_BROADCAST.flv"'
+	local sink n=0 file
+	for sink in "rtmp2sink location=$url/$(cat alice)" "rtmpsink location=$url/$(cat alice)"; do
+		timeout 40 gst-launch-1.0 -q filesrc location="$CLIP" ! flvdemux name=d flvmux name=m streamable=true ! \
+			$sink d.video ! queue ! h264parse ! m. d.audio ! queue ! aacparse ! m.
+		n=$((n + 1))
+		eventually 15 ended "$n"
+	done
+	for file in *.flv; do
+		[ "$(ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 "$file")" -ge 119 ]
+	done
+}
+ended() { [ "$(grep -c '"broadcast.ended"' events)" -ge "$1" ]; }
+
+@test "a wrong key is refused with a reason, and the program never starts" {
+	open_door -- sh -c 'echo started >started'
+	echo nobody >wrong
+	run ! publish wrong
+	[[ $output == *"Server error: unknown key"* ]]
+	wait_event events 5 '.event=="publish.refused" and .reason=="unknown key"'
+	[ ! -e started ]
+	run ! grep -rq "$(cat alice)" events err
+}
+
+@test "a second publisher is refused while the first goes on" {
+	open_door --grace-ms 200 -- sh -c 'cat >out.flv'
+	publish alice -re 3>&- &
+	local first=$!
+	wait_event events 10 '.event=="publish.started"'
+	run ! publish alice
+	[[ $output == *"already publishing"* ]]
+	wait "$first"
+	wait_event events 10 '.event=="broadcast.ended"'
+	diff <(frames "$CLIP") <(frames out.flv)
+}
+
+@test "a publisher that is lost and comes back goes on in the same broadcast, same program" {
+	open_door --grace-ms 20000 -- sh -c 'cat >"$$.flv"'
+	publish alice -re 3>&- &
+	local first=$!
+	wait_event events 10 '.event=="publish.started"'
+	kill -9 "$first"
+	wait_event events 10 '.event=="publish.ended"'
+	publish alice
+	wait_event events 15 '.event=="broadcast.ended"'
+	[ "$(jq -r 'select(.event=="publish.started").broadcast' events | sort -u | wc -l)" = 1 ]
+	[ "$(grep -c '"publish.started"' events)" = 2 ]
+	[ "$(grep -c '"publish.ended"' events)" = 2 ]
+	[ "$(grep -c '"broadcast.started"' events)" = 1 ]
+	[ "$(grep -c '"broadcast.ended"' events)" = 1 ]
+	[ "$(find . -name '*.flv' | wc -l)" = 1 ]
+}
+
+@test "a program that dies is started again with headers and a key frame; another stream hears nothing" {
+	open_door --grace-ms 200 -- sh -c 'echo $$ >>"$LV_STREAM.pids"; exec cat >"$LV_STREAM.$$.flv"'
+	publish alice -re 3>&- &
+	publish bob -re 3>&- &
+	wait_event events 10 '.event=="publish.started" and .stream=="bob"'
+	eventually 10 test -s alice.pids
+	kill -9 "$(cat alice.pids)"
+	wait_event events 10 '.event=="pipeline.restarted" and .stream=="alice"'
+	eventually 20 ended 2
+	[ "$(wc -l <alice.pids)" = 2 ]
+	[ "$(wc -l <bob.pids)" = 1 ]
+	run -0 --separate-stderr ffmpeg -nostdin -v error -i "alice.$(tail -n 1 alice.pids).flv" -f null -
+	[ -z "$stderr" ]
+}
+
+@test "a program that exits with 0 closes the publisher with the reason" {
+	open_door -- sh -c 'head -c 1000 >/dev/null'
+	run ! publish alice -re
+	wait_event events 10 '.event=="broadcast.ended" and .reason=="the program ended"'
+}
+
+@test "a session and a keeper that are killed cost their stream a moment, and no other" {
+	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
+	publish bob -re 3>&- &
+	local bob=$!
+	publish alice -re 3>&- &
+	wait_event events 10 '.event=="publish.started" and .stream=="alice"'
+	kill -9 "$(pgrep -P "$door" -f 'rtmp-keeper alice')"
+	wait_event events 10 '.event=="keeper.restarted" and .stream=="alice"'
+	wait_event events 10 '.event=="publish.ended" and .stream=="alice"'
+	publish alice
+	wait_event events 15 '.event=="broadcast.ended" and .stream=="alice"'
+	[ "$(jq -r 'select(.stream=="alice" and .broadcast).broadcast' events | sort -u | wc -l)" = 1 ]
+	wait "$bob"
+	wait_event events 10 '.event=="publish.ended" and .stream=="bob" and .frames==120'
+}
+
+@test "a door that is killed leaves broadcasts running, and the next one adopts them" {
+	open_door --grace-ms 2000 -- sh -c 'exec cat >"$LV_STREAM.flv"'
+	publish alice -re 3>&- &
+	local first=$! old=$door
+	wait_event events 10 '.event=="publish.started"'
+	kill -9 "$old"
+	rm events
+	open_door --grace-ms 2000 -- sh -c 'exec cat >"$LV_STREAM.flv"'
+	run ! publish alice
+	[[ $output == *"already publishing"* ]]
+	wait "$first"
+	eventually 15 test -z "$(ls run)"
+	diff <(frames "$CLIP") <(frames alice.flv)
+}
+
+@test "HTTP, TLS, silence and garbage on the port end with a reason" {
+	open_door --publish-ms 1500 -- cat
+	run curl -s -m 5 "http://127.0.0.1:$port/"
+	wait_event events 5 '.event=="publish.refused" and .reason=="HTTP on an RTMP port"'
+	run curl -sk -m 5 "https://127.0.0.1:$port/"
+	wait_event events 5 '.event=="publish.refused" and .reason=="TLS on a plain RTMP port"'
+	exec 9<>"/dev/tcp/127.0.0.1/$port"
+	wait_event events 10 '.event=="publish.refused" and .reason=="nothing was sent"'
+	exec 9<>"/dev/tcp/127.0.0.1/$port"
+	head -c 4000 /dev/urandom | sed 's/^./\x03/' >&9
+	exec 9>&-
+	publish alice -t 1
+}
+
+@test "without its coprocess nobody is let in, and it is started again" {
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'test -e good && exec lv-auth --keys keys' \
+		--events events --drain-s 0 -- sh -c 'cat >out.flv' 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+	url=rtmp://127.0.0.1:$port/live
+	run ! publish alice
+	[[ $output == *"stream keys cannot be checked now"* ]]
+	grep -q 'the coprocess .* exited with status 1' err
+}
+
+@test "a key that is revoked ends the broadcast" {
+	open_door -- sh -c 'cat >/dev/null'
+	publish alice -re -stream_loop 20 3>&- &
+	wait_event events 10 '.event=="publish.started"'
+	lv-auth --keys keys revoke alice
+	wait_event events 10 '.event=="broadcast.ended" and .reason=="the key was revoked"'
+}
+
+@test "to play is answered with where to watch" {
+	open_door --play-url 'http://tv.example/watch/%s' -- cat
+	run ! ffprobe -v error "$url/alice"
+	[[ $output == *"watch by HLS: http://tv.example/watch/alice"* ]]
+}
+
+@test "inetd: one connection, and descriptor 1 is left alone" {
+	cat >front.sh <<-'END'
+		exec rtmp-accept --inetd --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --grace-ms 100 \
+			--events events -- sh -c 'cat >out.flv' 2>err
+	END
+	python3 - <<-'END' 3>&- &
+		import socket, subprocess
+		s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(1)
+		open("port.tmp", "w").write(str(s.getsockname()[1]))
+		import os; os.rename("port.tmp", "port")
+		c, _ = s.accept()
+		open("status", "w").write(str(subprocess.call(["bash", "front.sh"], stdin=c)))
+	END
+	eventually 10 test -s port
+	url=rtmp://127.0.0.1:$(cat port)/live
+	publish alice
+	eventually 20 test -s status
+	[ "$(cat status)" = 0 ]
+	diff <(frames "$CLIP") <(frames out.flv)
+}
+
+@test "two hundred silent connections keep nobody out for long, and all are counted" {
+	open_door --max-pending 50 --publish-ms 1000 -- sh -c 'cat >/dev/null'
+	local i fds=()
+	for i in $(seq 200); do
+		{ exec {fd}<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null && fds+=("$fd")
+	done
+	wait_event events 10 '.event=="publish.refused" and .reason=="too many connections that do not publish"'
+	eventually 10 publish alice -t 1
+	for i in "${fds[@]}"; do exec {i}>&-; done
+}
