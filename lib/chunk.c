@@ -225,7 +225,7 @@ chunk_next(struct chunk_reader *c, struct chunk_message *m)
 			continue;
 		c->done = s;
 		*m = (struct chunk_message){ s->type, s->csid, s->timestamp, s->stream,
-			buf_data(&s->body), buf_len(&s->body) };
+			s->length ? buf_data(&s->body) : (const uint8_t *)"", s->length };
 		if (!control(c, m, &r))
 			return 1;
 		if (r < 0)
