@@ -49,7 +49,7 @@ void media_begin(void);                /* a session: its mark, its place in time
 void media_gap(void);
 void media_mark(enum mark_kind, const char *reason);
 bool media_read(void);                 /* false: the session has gone; keeper.reason says why */
-void media_attach(void);               /* a new program: headers and the last group first */
+void media_attach(void);               /* another program: headers and the last group first */
 void media_pump(void);                 /* as much as the program takes */
 bool media_waiting(void);              /* something is queued for it */
 void media_tick(int64_t mono_ms);

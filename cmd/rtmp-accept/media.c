@@ -43,8 +43,12 @@ static struct {
 int
 media_open(void)
 {
+	int r;
+
 	in.max = RECORD_MAX + RECORD_HEADER + READ_BYTES;
-	return taglog_new(&tags, keeper.hello.queue_bytes);
+	if ((r = taglog_new(&tags, keeper.hello.queue_bytes)) < 0)
+		return r;
+	return cursor_attach(&cursor, tags); /* the first program misses nothing */
 }
 
 static void

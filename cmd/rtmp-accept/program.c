@@ -145,9 +145,10 @@ start(void)
 	}
 	fcntl(p[1], F_SETFL, O_NONBLOCK);
 	fd = p[1];
+	if (started_ms)
+		media_attach();
 	started_ms = clock_mono_ms();
 	asked = 0;
-	media_attach();
 	keeper_tell_state();
 	return 0;
 }

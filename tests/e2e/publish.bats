@@ -58,7 +58,7 @@ frames() {
 	wait_event events 10 '.event=="broadcast.ended"'
 	times() {
 		ffprobe -v error -select_streams "$2" -show_entries packet=pts,dts -of csv=p=0 "$1" |
-			grep -v N/A | awk -F, -v d="$3" '{ print $1 - d "," $2 - d }'
+			grep '[0-9]' | awk -F, -v d="$3" '{ print $1 - d "," $2 - d }'
 	}
 	first() { ffprobe -v error -select_streams v -show_entries packet=dts -of csv=p=0 "$1" | head -n 1; }
 	local kind
