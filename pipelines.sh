@@ -59,7 +59,7 @@ bind=${LV_BIND:-0.0.0.0}
 
 # One broadcast: exits when its stage does, and rtmp-accept's keeper starts it again.
 stream() {
-	exec lv-segment --dir "$LV_HOME/live/$LV_STREAM" --archive "$LV_HOME/archive/$LV_STREAM/$LV_BROADCAST"
+	exec lv-segment --dir "$LV_HOME/live/$LV_STREAM" --archive "$LV_HOME/archive/$LV_STREAM"
 }
 
 door() {
