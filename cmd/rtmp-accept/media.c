@@ -203,6 +203,13 @@ repeat_headers(int64_t dts)
 
 /* ---- records ---- */
 
+/* Why the publisher is about to be gone. */
+static void
+because(const char *reason)
+{
+	snprintf(keeper.reason, sizeof(keeper.reason), "%s", reason);
+}
+
 static void
 count_frame(const struct flv_tag *tag, bool video, bool key)
 {
@@ -269,13 +276,13 @@ take_records(void)
 
 		if (n > RECORD_MAX || (p[4] != RECORD_AUDIO && p[4] != RECORD_VIDEO && p[4] != RECORD_DATA &&
 				p[4] != RECORD_END)) {
-			strcpy(keeper.reason, "the session sent a malformed record");
+			because("the session sent a malformed record");
 			return false;
 		}
 		if (buf_len(&in) - RECORD_HEADER < n)
 			return true;
 		if (p[4] == RECORD_END) {
-			strcpy(keeper.reason, "unpublished");
+			because("unpublished");
 			return false;
 		}
 		take_record(p[4], get_be32(p + 8), p + RECORD_HEADER, n);
@@ -317,10 +324,10 @@ media_read(void)
 	ssize_t n = 0;
 	int i;
 
-	strcpy(keeper.reason, "the connection was lost");
+	because("the connection was lost");
 	for (i = 0; good && i < READS_MAX; i++) {
 		if (!(room = buf_reserve(&in, READ_BYTES))) {
-			strcpy(keeper.reason, "no memory");
+			because("no memory");
 			return false;
 		}
 		n = recv(keeper.media, room, READ_BYTES, MSG_DONTWAIT);
