@@ -19,6 +19,7 @@
 #include "httpd.h"
 #include "json.h"
 #include "list.h"
+#include "listen.h"
 #include "opt.h"
 #include "origin.h"
 #include "sandbox.h"
@@ -197,52 +198,30 @@ pem_read(const char *path, bool secret)
 static void
 ready(int fd)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	char addr[INET6_ADDRSTRLEN], port[8];
+	char addr[LISTEN_TEXT];
+	uint16_t port;
 	struct event e;
 
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0 ||
-		getnameinfo((struct sockaddr *)&ss, len, addr, sizeof(addr), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
+	if (listen_name(fd, addr, &port) < 0)
 		return;
 	event_begin(&e, "server.ready");
 	event_str(&e, "addr", addr);
-	event_int(&e, "port", strtol(port, NULL, 10));
+	event_int(&e, "port", port);
 	event_str(&e, "proto", cert_path ? "https" : "http");
 	event_send(&e);
-	inform("listening on %s port %s", addr, port);
+	inform("listening on %s port %u", addr, port);
 }
 
-/* ADDR:PORT, [ADDR]:PORT or :PORT, which is every address. */
 static int
 listen_on(const char *where)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *ai;
-	const char *colon = strrchr(where, ':'), *start = where;
-	char host[128];
-	size_t n;
-	int fd, one = 1, r;
+	const char *why;
+	int fd = listen_open(where, &why);
 
-	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-		strtol(colon + 1, NULL, 10) > 65535)
-		die(EX_USAGE, 0, "--listen %s: not ADDR:PORT", where);
-	n = (size_t)(colon - where);
-	if (n > 1 && where[0] == '[' && where[n - 1] == ']') {
-		start++;
-		n -= 2;
-	}
-	if (n >= sizeof(host))
-		die(EX_USAGE, 0, "--listen %s: not ADDR:PORT", where);
-	memcpy(host, start, n);
-	host[n] = '\0';
-	if ((r = getaddrinfo(n ? host : NULL, colon + 1, &hints, &ai)))
-		die(EX_USAGE, 0, "--listen %s: %s", where, gai_strerror(r));
-	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-		bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, 4096) < 0)
-		die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, -errno, "cannot listen on %s", where);
-	freeaddrinfo(ai);
+	if (fd < 0 && why)
+		die(EX_USAGE, 0, "--listen %s: %s", where, why);
+	if (fd < 0)
+		die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where);
 	return fd;
 }
 
