@@ -335,6 +335,7 @@ main(void)
 
 	if (recv(IPC_FD, &hello, sizeof(hello), 0) != sizeof(hello) || hello.kind != IPC_HELLO)
 		return 64;
+	syscall(SYS_close_range, IPC_FD + 1, ~0U, 0); /* whatever a careless parent left open */
 	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
 	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), MEMORY_MAX)) < 0 &&
 		write(STDERR_FILENO, warn, sizeof(warn) - 1) < 0)
