@@ -16,6 +16,7 @@
 #include "die.h"
 #include "door.h"
 #include "event.h"
+#include "passfd.h"
 
 #define SPARE_MS 5000 /* what a session may take longer than its own time-outs */
 
@@ -389,29 +390,10 @@ clients_verdict(const struct verdict *v)
 	}
 }
 
-static int
-send_media(struct client *c)
-{
-	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1 };
-	struct iovec iov = { &m, sizeof(m) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
-
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &c->media, sizeof(int));
-	return sendmsg(c->ipc, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 void
 clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 {
+	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1 };
 	struct client *c = find(session);
 
 	if (!ok)
@@ -422,7 +404,7 @@ clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 		refuse(c, code, reason);
 		return;
 	}
-	send_media(c); /* a session that has died is reaped; the keeper sees the socket's end */
+	passfd_send(c->ipc, &m, sizeof(m), c->media); /* a session that has died is reaped; the keeper sees the socket's end */
 	close(c->media);
 	c->media = -1;
 	set_state(c, LIVE);

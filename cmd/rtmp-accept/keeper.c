@@ -23,6 +23,7 @@
 #include "die.h"
 #include "event.h"
 #include "json.h"
+#include "passfd.h"
 #include "sig.h"
 
 #define DOORS 8           /* connections to our socket; the last that attached gets the notices */
@@ -226,25 +227,15 @@ hear_door(int i)
 		struct keep_word word;
 		uint8_t bytes[KEEP_MAX];
 	} m;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *c;
-	int media = -1;
-	ssize_t n = recvmsg(doors[i], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int media;
+	ssize_t n = passfd_recv(doors[i], &m, sizeof(m), &media);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n < (ssize_t)sizeof(m.kind)) {
 		lose_door(i);
 		return;
 	}
-	if ((c = CMSG_FIRSTHDR(&msg)) && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&media, CMSG_DATA(c), sizeof(media));
 	if (m.kind == KEEP_ATTACH) {
 		door = doors[i];
 		keeper_tell_state();

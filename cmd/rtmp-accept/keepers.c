@@ -14,6 +14,7 @@
 #include "door.h"
 #include "event.h"
 #include "mark.h"
+#include "passfd.h"
 
 #define CRASHES 3         /* in a row within CRASH_MS each: the broadcast is given up */
 #define CRASH_MS 10000
@@ -307,21 +308,10 @@ new_keeper(const struct verdict *v, struct keeper **out)
 static int
 send_session(struct keeper *k, const struct keep_session *m, int media)
 {
-	struct iovec iov = { (void *)m, sizeof(*m) };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
+	ssize_t r = passfd_send(k->fd, m, sizeof(*m), media);
 
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &media, sizeof(int));
-	if (sendmsg(k->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-		return -errno;
+	if (r < 0)
+		return (int)r;
 	memcpy(k->taking, m->session, sizeof(k->taking));
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "ipc.h"
 #include "jail.h"
+#include "passfd.h"
 #include "rtmp.h"
 
 #define READ_BYTES (64 << 10)
@@ -246,17 +247,10 @@ listen_to_door(void)
 		struct ipc_verdict verdict;
 		struct ipc_close close;
 	} m;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { &m, sizeof(m) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes) };
-	struct cmsghdr *c;
-	ssize_t n = recvmsg(door, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd;
+	ssize_t n = passfd_recv(door, &m, sizeof(m), &fd);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return;
 	if (n <= 0 && media >= 0) { /* the door died; this broadcast goes on */
 		close(door);
@@ -278,9 +272,7 @@ listen_to_door(void)
 				: m.verdict.code == IPC_DENIED ? RTMP_DENIED : RTMP_FAILED, m.verdict.reason);
 		leave(m.verdict.code, m.verdict.reason);
 	}
-	if ((c = CMSG_FIRSTHDR(&msg)) && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&media, CMSG_DATA(c), sizeof(media));
-	if (media < 0)
+	if ((media = fd) < 0)
 		leave(IPC_FAILED, "no way to the keeper");
 	asked = false;
 	heard_ms = clock_mono_ms();
