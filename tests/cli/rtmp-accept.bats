@@ -3,6 +3,11 @@ load ../lib/common
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
+	door=
+}
+
+teardown() {
+	[ -z "$door" ] || kill "$door" 2>/dev/null || :
 }
 
 @test "what is missing is said, and exits 64" {
@@ -29,7 +34,8 @@ setup() {
 
 @test "an address in use exits 69, a run directory that cannot be exits 73" {
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/a" --auth 'cat >/dev/null' --events events --drain-s 0 -- cat 3>&- &
-	local door=$! port
+	door=$!
+	local port
 	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
 	run -69 --separate-stderr rtmp-accept --listen "127.0.0.1:$port" --run-dir "$PWD/b" --auth cat -- cat
 	[ "$stderr" = "rtmp-accept: cannot listen on 127.0.0.1:$port: Address already in use" ]
@@ -42,7 +48,7 @@ setup() {
 @test "IPv4 and IPv6 together, each said by server.ready" {
 	rtmp-accept --listen 127.0.0.1:0 --listen '[::1]:0' --run-dir "$PWD/run" --auth 'cat >/dev/null' --events events \
 		--drain-s 0 -- cat 3>&- &
-	local door=$!
+	door=$!
 	wait_event events 10 '.event=="server.ready" and .addr=="127.0.0.1"'
 	wait_event events 10 '.event=="server.ready" and .addr=="::1"'
 	kill "$door"
@@ -52,7 +58,8 @@ setup() {
 @test "a session is jailed: few calls, no new privileges, no files" {
 	[[ $BUILD != *asan* ]] || skip "off where a sanitizer runs"
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'cat >/dev/null' --events events --drain-s 0 -- cat 3>&- &
-	local door=$! port session
+	door=$!
+	local port session
 	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
 	exec 9<>"/dev/tcp/127.0.0.1/$port"
 	printf '\x03' >&9
