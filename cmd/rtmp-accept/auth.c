@@ -29,7 +29,7 @@ static struct {
 	ev_child child;
 	struct buf from, to;
 	int ends;            /* in a row, for the backoff */
-	int64_t started_ms, restart_ms, waits_since_ms;
+	int64_t started_ms, restart_ms, waits_since_ms, closed_ms;
 } co = { .in = -1, .out = -1 };
 
 /* The coprocess is away: whoever waits is refused now, and it is started again after a while. */
@@ -199,9 +199,9 @@ on_readable(struct ev_loop *loop, ev_io *w, int events)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n <= 0) { /* its exit status tells more, and follows; a closed output alone is the end too */
+	if (n <= 0) { /* its exit status tells more, and mostly follows at once */
 		ev_io_stop(door.loop, w);
-		kill(-co.pid, SIGTERM);
+		co.closed_ms = clock_mono_ms();
 		return;
 	}
 	buf_grew(&co.from, (size_t)n);
@@ -270,7 +270,7 @@ auth_start(void)
 	co.in = to[1];
 	co.out = from[0];
 	co.started_ms = clock_mono_ms();
-	co.restart_ms = co.waits_since_ms = 0;
+	co.restart_ms = co.waits_since_ms = co.closed_ms = 0;
 	co.to.max = DOOR_AUTH_QUEUE;
 	ev_io_init(&co.reader, on_readable, co.out, EV_READ);
 	ev_io_init(&co.writer, on_writable, co.in, EV_WRITE);
@@ -384,6 +384,8 @@ auth_tick(int64_t now)
 		co.waits_since_ms = 0;
 	if (co.in >= 0 && co.waits_since_ms && now - co.waits_since_ms >= DOOR_AUTH_MUTE_MS)
 		lost("gave no answer for 10 s");
+	if (co.in >= 0 && co.closed_ms && now - co.closed_ms >= DOOR_AUTH_CLOSED_MS)
+		lost("closed its output");
 }
 
 void

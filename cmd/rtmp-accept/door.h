@@ -19,6 +19,7 @@
 
 #define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
 #define DOOR_AUTH_MUTE_MS 10000 /* without any answer while requests wait: restarted */
+#define DOOR_AUTH_CLOSED_MS 1000 /* an output closed by one that goes on: ended */
 #define DOOR_AUTH_LINE (16 << 10)
 #define DOOR_AUTH_QUEUE (1 << 20)
 
