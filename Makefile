@@ -23,7 +23,9 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
 PKG_lv-auth      = openssl
-PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample
+PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp
+LIBS_lv-transcode = -lm
+LIBS_test_ladder  = -lm
 PKG_lv-remux     = libavformat libavcodec libavutil
 PKG_lv-serve     = libmicrohttpd zlib
 LIBS_lv-serve    = -lev -lm
@@ -150,4 +152,5 @@ clean:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .PHONY: all share tools unit fuzz-bins check asan fuzz bench lint install clean
-.SECONDARY:
+.PRECIOUS: $(BUILD)/%.o
+.DELETE_ON_ERROR:

@@ -9,14 +9,14 @@
 #   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
 #
 # Settings: LV_HOME (keys, streams, archive), LV_RTMP_PORT (1935), LV_HTTP_PORT (8080),
-# LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main).
+# LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main), LV_LADDER (a file of rungs, see lv-transcode).
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 self=$here/${BASH_SOURCE[0]##*/}
 
 build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-dev libssl-dev zlib1g-dev
 	libmicrohttpd-dev libwebsockets-dev libwebsockets-evlib-ev libavformat-dev libavcodec-dev libavfilter-dev
-	libavutil-dev libswscale-dev libswresample-dev)
+	libavutil-dev libswscale-dev libswresample-dev libseccomp-dev)
 run_packages=(ffmpeg curl jq)
 test_packages=(git bats libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3
 	nginx-light libnginx-mod-rtmp chromium chromium-driver
@@ -57,9 +57,19 @@ export PATH=$bin:$PATH
 name=${LV_STREAM_NAME:-main}
 bind=${LV_BIND:-0.0.0.0}
 
-# One broadcast: exits when its stage does, and rtmp-accept's keeper starts it again.
+# One broadcast.  When one stage ends so does the other, and rtmp-accept's keeper starts both again.
 stream() {
-	exec lv-segment --dir "$LV_HOME/live/$LV_STREAM" --archive "$LV_HOME/archive/$LV_STREAM"
+	local live=$LV_HOME/live/$LV_STREAM ended
+	mkdir -p "$live"
+	trap : TERM # the stages get it too: their ends are waited for
+	set +e      # and told
+	lv-transcode ${LV_LADDER:+--ladder "$LV_LADDER"} --state "$live/.ladder.json" --poster "$live/poster.jpg" |
+		lv-segment --dir "$live" --archive "$LV_HOME/archive/$LV_STREAM"
+	ended=("${PIPESTATUS[@]}")
+	case ${ended[0]} in
+	0 | 74) exit "${ended[1]}" ;; # 74: lost its reader, whose status tells more
+	*) exit "${ended[0]}" ;;
+	esac
 }
 
 door() {
@@ -177,7 +187,7 @@ up() {
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
 	install -m 755 "$self" "$LV_HOME/software/bin/pipelines.sh"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_BIND LV_STREAM_NAME; do
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_BIND LV_STREAM_NAME LV_LADDER; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /

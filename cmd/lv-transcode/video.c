@@ -1,0 +1,392 @@
+#include "video.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavfilter/avfilter.h>
+#include <libavfilter/buffersink.h>
+#include <libavfilter/buffersrc.h>
+#include <libavutil/cpu.h>
+#include <libavutil/opt.h>
+
+#include "buf.h"
+#include "die.h"
+#include "event.h"
+
+#define NEVER (1 << 24) /* frames to an IDR that nobody asked for */
+#define THREADS 4       /* more slices cost quality */
+
+struct video {
+	const struct rung *rung;
+	const char *encoder, *preset;
+	double fps;
+	AVCodecContext *ctx;
+	AVFilterGraph *graph;
+	AVFilterContext *in, *sink;
+	AVFrame *frame;
+	AVPacket *pkt;
+	struct buf head, body;
+	video_fn *write;
+	void *arg;
+	int in_width, in_height, in_format, in_space, in_trc;
+	AVRational in_sar;
+	int64_t last_dts, last_pts;
+	int inside; /* frames in the encoder */
+	bool padded;
+};
+
+static int
+threads(const struct video *v)
+{
+	int cpus = av_cpu_count();
+
+	return v->rung->threads ? v->rung->threads : cpus < THREADS ? cpus : THREADS;
+}
+
+static int
+open_encoder(struct video *v)
+{
+	const AVCodec *codec = avcodec_find_encoder_by_name(v->encoder);
+	bool low = v->rung->low_latency;
+	AVCodecContext *c;
+	int r;
+
+	if (!codec || codec->id != AV_CODEC_ID_H264)
+		return AVERROR_ENCODER_NOT_FOUND;
+	if (!(v->ctx = c = avcodec_alloc_context3(codec)))
+		return -ENOMEM;
+	c->width = v->rung->width;
+	c->height = v->rung->height;
+	c->pix_fmt = AV_PIX_FMT_YUV420P;
+	c->color_range = AVCOL_RANGE_MPEG;
+	c->colorspace = AVCOL_SPC_BT709;
+	c->color_primaries = AVCOL_PRI_BT709;
+	c->color_trc = AVCOL_TRC_BT709;
+	c->sample_aspect_ratio = (AVRational){ 1, 1 };
+	c->time_base = (AVRational){ 1, 1000 };
+	c->framerate = av_d2q(v->fps > 0 ? v->fps : 30, 1001000);
+	c->bit_rate = c->rc_max_rate = v->rung->video_kbps * 1000LL;
+	c->rc_buffer_size = (int)(2 * c->bit_rate);
+	c->gop_size = NEVER;
+	c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_CLOSED_GOP;
+	c->thread_type = FF_THREAD_SLICE; /* frame threads would hold back a frame each */
+	c->thread_count = threads(v);
+	if (low) {
+		c->max_b_frames = 0;
+		c->flags |= AV_CODEC_FLAG_LOW_DELAY;
+	}
+	/* Options that an encoder does not have are no error: each has its own. */
+	if (*v->preset)
+		av_opt_set(c->priv_data, "preset", v->preset, 0);
+	if (*v->rung->profile)
+		av_opt_set(c->priv_data, "profile", v->rung->profile, 0);
+	if (low)
+		av_opt_set(c->priv_data, "tune", "zerolatency", 0);
+	av_opt_set(c->priv_data, "forced-idr", "1", 0);
+	av_opt_set(c->priv_data, "sc_threshold", "0", 0);
+	if ((r = avcodec_open2(c, codec, NULL)) < 0)
+		avcodec_free_context(&v->ctx);
+	return r < 0 ? r : 0;
+}
+
+static int
+open_or_fall_back(struct video *v)
+{
+	struct event e;
+	int r;
+
+	if ((r = open_encoder(v)) >= 0 || !strcmp(v->encoder, "libx264"))
+		return r;
+	warning(0, "rung %s: the encoder %s cannot be opened: libx264 instead", v->rung->name, v->encoder);
+	event_begin(&e, "encoder.replaced");
+	event_str(&e, "rung", v->rung->name);
+	event_str(&e, "encoder", v->encoder);
+	event_str(&e, "by", "libx264");
+	event_send(&e);
+	v->encoder = "libx264";
+	v->preset = "veryfast";
+	return open_encoder(v);
+}
+
+int
+video_new(struct video **out, const struct rung *rung, double fps, video_fn *write, void *arg)
+{
+	struct video *v = calloc(1, sizeof(*v));
+	int r = -ENOMEM;
+
+	*out = NULL;
+	if (!v || !(v->frame = av_frame_alloc()) || !(v->pkt = av_packet_alloc()))
+		goto out;
+	v->rung = rung;
+	v->encoder = rung->encoder;
+	v->preset = rung->preset;
+	v->fps = fps;
+	v->write = write;
+	v->arg = arg;
+	v->last_dts = v->last_pts = INT64_MIN / 2;
+	if ((r = open_or_fall_back(v)) < 0)
+		goto out;
+	*out = v;
+	return 0;
+out:
+	video_free(&v);
+	return r;
+}
+
+/* The next NAL unit of an Annex B stream; *at moves behind it. */
+static const uint8_t *
+next_nal(const uint8_t **at, const uint8_t *end, size_t *size)
+{
+	const uint8_t *p = *at, *nal;
+
+	while (p + 3 <= end && !(!p[0] && !p[1] && p[2] == 1))
+		p++;
+	if (p + 3 > end)
+		return NULL;
+	nal = p += 3;
+	while (p + 3 <= end && !(!p[0] && !p[1] && p[2] <= 1))
+		p++;
+	if (p + 3 > end)
+		p = end;
+	*at = p;
+	while (p > nal && !p[-1]) /* trailing_zero_8bits */
+		p--;
+	*size = (size_t)(p - nal);
+	return nal;
+}
+
+/* ISO/IEC 14496-15 5.3.3.1, from the parameter sets the encoder made. */
+static int
+tell_header(struct video *v, int64_t dts)
+{
+	struct flv_packet p = { .type = FLV_VIDEO, .codec = FLV_AVC, .kind = FLV_HEADER, .key = true };
+	const uint8_t *at, *end, *nal, *sps = NULL, *pps = NULL;
+	size_t n, nsps = 0, npps = 0;
+
+	if (!v->ctx->extradata)
+		return -ENOTSUP;
+	at = v->ctx->extradata;
+	end = at + v->ctx->extradata_size;
+	while ((nal = next_nal(&at, end, &n))) {
+		if (n > 4 && (nal[0] & 31) == 7)
+			sps = nal, nsps = n;
+		else if (n && (nal[0] & 31) == 8)
+			pps = nal, npps = n;
+	}
+	if (!sps || !pps)
+		return -EBADMSG;
+	buf_clear(&v->head);
+	buf_u8(&v->head, 1);
+	buf_append(&v->head, sps + 1, 3);
+	buf_u8(&v->head, 0xff);
+	buf_u8(&v->head, 0xe1);
+	buf_be16(&v->head, (uint32_t)nsps);
+	buf_append(&v->head, sps, nsps);
+	buf_u8(&v->head, 1);
+	buf_be16(&v->head, (uint32_t)npps);
+	buf_append(&v->head, pps, npps);
+	if (sps[1] >= 100) { /* High: 4:2:0, eight bits, no extensions */
+		buf_u8(&v->head, 0xfd);
+		buf_u8(&v->head, 0xf8);
+		buf_u8(&v->head, 0xf8);
+		buf_u8(&v->head, 0);
+	}
+	p.data = buf_data(&v->head);
+	p.size = buf_len(&v->head);
+	return v->head.error ? v->head.error : v->write(v->arg, dts, &p);
+}
+
+static int
+receive(struct video *v)
+{
+	struct flv_packet p = { .type = FLV_VIDEO, .codec = FLV_AVC, .kind = FLV_FRAME };
+	const uint8_t *at, *end, *nal;
+	int64_t dts;
+	size_t n;
+	int r;
+
+	while ((r = avcodec_receive_packet(v->ctx, v->pkt)) >= 0) {
+		v->inside--;
+		/* The first pictures would be decoded before the stream begins: not earlier than
+		 * allowed, and never at the time of the one before. */
+		dts = v->pkt->dts > v->last_dts ? v->pkt->dts : v->last_dts + 1;
+		p.key = v->pkt->flags & AV_PKT_FLAG_KEY;
+		if (p.key && (r = tell_header(v, dts)) < 0)
+			return r;
+		buf_clear(&v->body);
+		at = v->pkt->data;
+		end = at + v->pkt->size;
+		while ((nal = next_nal(&at, end, &n))) {
+			buf_be32(&v->body, (uint32_t)n);
+			buf_append(&v->body, nal, n);
+		}
+		p.cts = (int32_t)(v->pkt->pts > dts ? v->pkt->pts - dts : 0);
+		p.data = buf_data(&v->body);
+		p.size = buf_len(&v->body);
+		av_packet_unref(v->pkt);
+		v->last_dts = dts;
+		if ((r = v->body.error) < 0 || (r = v->write(v->arg, dts, &p)) < 0)
+			return r;
+	}
+	return r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 0 : r;
+}
+
+/* The picture's size within the rung's: the same shape, even. */
+static void
+fit(const struct video *v, const AVFrame *f, int *w, int *h)
+{
+	AVRational sar = f->sample_aspect_ratio;
+	double dw = f->width, dh = f->height, by;
+
+	if (sar.num > 0 && sar.den > 0)
+		dw = dw * sar.num / sar.den;
+	by = v->rung->width / dw < v->rung->height / dh ? v->rung->width / dw : v->rung->height / dh;
+	*w = 2 * (int)(dw * by / 2 + 0.5);
+	*h = 2 * (int)(dh * by / 2 + 0.5);
+	if (*w + 2 >= v->rung->width || *w < 2) /* rounding is not worth a border */
+		*w = *w < 2 ? 2 : v->rung->width;
+	if (*h + 2 >= v->rung->height || *h < 2)
+		*h = *h < 2 ? 2 : v->rung->height;
+}
+
+/* The matrix of a picture that does not say: what players take for one of its size. */
+static const char *
+matrix(const AVFrame *f)
+{
+	return f->colorspace != AVCOL_SPC_UNSPECIFIED ? "input" : f->height >= 720 ? "709" : "170m";
+}
+
+static int
+open_graph(struct video *v, const AVFrame *f)
+{
+	AVFilterInOut *ins = NULL, *outs = NULL;
+	char args[256], chain[768];
+	AVRational sar = f->sample_aspect_ratio;
+	bool hdr = f->color_trc == AVCOL_TRC_SMPTE2084 || f->color_trc == AVCOL_TRC_ARIB_STD_B67;
+	int r = -ENOMEM, w, h;
+
+	fit(v, f, &w, &h);
+	v->padded = w < v->rung->width || h < v->rung->height;
+	avfilter_graph_free(&v->graph);
+	if (sar.num <= 0 || sar.den <= 0)
+		sar = (AVRational){ 1, 1 };
+	snprintf(args, sizeof(args), "video_size=%dx%d:pix_fmt=%d:time_base=1/1000:pixel_aspect=%d/%d",
+		f->width, f->height, f->format, sar.num, sar.den);
+	if (hdr)
+		snprintf(chain, sizeof(chain), "zscale=w=%d:h=%d:f=lanczos:t=linear:npl=100,format=gbrpf32le,"
+			"tonemap=hable:desat=0,zscale=p=709:t=709:m=709:r=limited,format=yuv420p,setsar=1",
+			w, h);
+	else
+		snprintf(chain, sizeof(chain), "zscale=w=%d:h=%d:f=lanczos:min=%s:m=709:r=limited,"
+			"format=yuv420p,setsar=1", w, h, matrix(f));
+	if (v->padded)
+		snprintf(chain + strlen(chain), sizeof(chain) - strlen(chain), ",pad=%d:%d:-1:-1",
+			v->rung->width, v->rung->height);
+	if (!(v->graph = avfilter_graph_alloc()) || !(ins = avfilter_inout_alloc()) ||
+		!(outs = avfilter_inout_alloc()))
+		goto out;
+	v->graph->nb_threads = 1;
+	if ((r = avfilter_graph_create_filter(&v->in, avfilter_get_by_name("buffer"), "in", args, NULL,
+		     v->graph)) < 0 ||
+		(r = avfilter_graph_create_filter(&v->sink, avfilter_get_by_name("buffersink"), "out",
+			 NULL, NULL, v->graph)) < 0)
+		goto out;
+	outs->name = av_strdup("in");
+	outs->filter_ctx = v->in;
+	ins->name = av_strdup("out");
+	ins->filter_ctx = v->sink;
+	if ((r = avfilter_graph_parse_ptr(v->graph, chain, &ins, &outs, NULL)) < 0 ||
+		(r = avfilter_graph_config(v->graph, NULL)) < 0)
+		goto out;
+	v->in_width = f->width;
+	v->in_height = f->height;
+	v->in_format = f->format;
+	v->in_space = f->colorspace;
+	v->in_trc = f->color_trc;
+	v->in_sar = f->sample_aspect_ratio;
+	r = 0;
+out:
+	avfilter_inout_free(&ins);
+	avfilter_inout_free(&outs);
+	if (r < 0)
+		avfilter_graph_free(&v->graph);
+	return r;
+}
+
+static bool
+same_shape(const struct video *v, const AVFrame *f)
+{
+	return v->graph && v->in_width == f->width && v->in_height == f->height &&
+		v->in_format == f->format && v->in_space == (int)f->colorspace &&
+		v->in_trc == (int)f->color_trc && !av_cmp_q(v->in_sar, f->sample_aspect_ratio);
+}
+
+int
+video_push(struct video *v, const AVFrame *f, bool idr, const AVFrame **scaled)
+{
+	int r;
+
+	*scaled = NULL;
+	if (f->pts <= v->last_pts)
+		return 0; /* a time already used: no encoder takes it twice */
+	if (!same_shape(v, f) && (r = open_graph(v, f)) < 0)
+		return r;
+	av_frame_unref(v->frame);
+	if ((r = av_buffersrc_write_frame(v->in, f)) < 0 ||
+		(r = av_buffersink_get_frame(v->sink, v->frame)) < 0)
+		return r;
+	if (!v->ctx && (r = open_encoder(v)) < 0)
+		return r;
+	v->last_pts = v->frame->pts = f->pts;
+	v->frame->pict_type = idr ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+	if ((r = avcodec_send_frame(v->ctx, v->frame)) < 0)
+		return r;
+	v->inside++;
+	*scaled = v->padded ? NULL : v->frame;
+	return receive(v);
+}
+
+int
+video_drain(struct video *v)
+{
+	int r = 0;
+
+	if (v->ctx && v->inside) {
+		avcodec_send_frame(v->ctx, NULL);
+		r = receive(v);
+		avcodec_free_context(&v->ctx); /* the next frame opens it again, with an IDR */
+	}
+	v->inside = 0;
+	v->last_pts = INT64_MIN / 2;
+	return r;
+}
+
+void
+video_floor(struct video *v, int64_t dts)
+{
+	v->last_dts = dts - 1;
+}
+
+int64_t
+video_promise(const struct video *v)
+{
+	return (v->inside ? v->last_dts : v->last_pts > v->last_dts ? v->last_pts : v->last_dts) + 1;
+}
+
+void
+video_free(struct video **v)
+{
+	if (!*v)
+		return;
+	avcodec_free_context(&(*v)->ctx);
+	avfilter_graph_free(&(*v)->graph);
+	av_frame_free(&(*v)->frame);
+	av_packet_free(&(*v)->pkt);
+	buf_free(&(*v)->head);
+	buf_free(&(*v)->body);
+	free(*v);
+	*v = NULL;
+}
