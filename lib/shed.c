@@ -32,7 +32,8 @@ shed_look(struct shed *s, int64_t now, int64_t behind, int max_level)
 		s->wait = SHED_WAIT_MS;
 	if (s->lag > SHED_CALM_MS)
 		s->calm = now;
-	if (s->lag > SHED_AT_MS && s->level < max_level && now - s->changed >= 1000) {
+	if (s->lag > SHED_AT_MS && s->level < max_level &&
+		now - s->changed >= (s->lag > 2 * SHED_AT_MS ? SHED_SOON_MS : SHED_NEXT_MS)) {
 		if (s->lowered && now - s->lowered < 2 * SHED_WAIT_MS && s->wait < SHED_WAIT_MAX_MS)
 			s->wait *= 2;
 		s->level++;

@@ -3,7 +3,7 @@
  * No clock of its own.
  *
  * Level 0 is all; 1: every second picture of the rungs, but IDR pictures; 1 + n: the n largest
- * rungs as well.  A second behind raises the level, once a second; calm for a while lowers it, and
+ * rungs as well.  A second behind raises the level, time and again; calm for a while lowers it, and
  * a level that did not hold is tried again later each time.
  * Units: milliseconds.
  */
@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #define SHED_AT_MS 1000   /* behind by so much: more is left out */
+#define SHED_NEXT_MS 1000 /* from one level to the next */
+#define SHED_SOON_MS 250  /* when it is twice as far behind */
 #define SHED_CALM_MS 250  /* behind by no more: less may be left out */
 #define SHED_WAIT_MS 10000
 #define SHED_WAIT_MAX_MS 160000

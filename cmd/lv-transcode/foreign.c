@@ -12,6 +12,7 @@
 
 struct foreign {
 	AVFormatContext *in, *out;
+	AVIOContext *in_io, *out_io; /* theirs, but freed by us */
 	AVPacket *pkt;
 	struct buf begin, *to;
 	foreign_read_fn *read;
@@ -96,7 +97,7 @@ open_in(struct foreign *f)
 {
 	if (!(f->in = avformat_alloc_context()))
 		return -ENOMEM;
-	if (!(f->in->pb = io(f, false)))
+	if (!(f->in->pb = f->in_io = io(f, false)))
 		return -ENOMEM;
 	f->in->flags |= AVFMT_FLAG_CUSTOM_IO;
 	if (avformat_open_input(&f->in, NULL, NULL, NULL) < 0 || avformat_find_stream_info(f->in, NULL) < 0)
@@ -126,7 +127,7 @@ foreign_new(struct foreign **out, const void *begin, size_t n, foreign_read_fn *
 	if ((r = avformat_alloc_output_context2(&f->out, NULL, "flv", NULL)) < 0)
 		goto fail;
 	r = -ENOMEM;
-	if (!(f->out->pb = io(f, true)))
+	if (!(f->out->pb = f->out_io = io(f, true)))
 		goto fail;
 	f->out->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS;
 	f->out->avoid_negative_ts = AVFMT_AVOID_NEG_TS_MAKE_ZERO;
@@ -200,20 +201,13 @@ void
 foreign_free(struct foreign **p)
 {
 	struct foreign *f = *p;
-	AVIOContext *pb;
 
 	if (!f)
 		return;
-	if (f->in) {
-		pb = f->in->pb;
-		avformat_close_input(&f->in);
-		free_io(pb);
-	}
-	if (f->out) {
-		pb = f->out->pb;
-		avformat_free_context(f->out);
-		free_io(pb);
-	}
+	avformat_close_input(&f->in);
+	avformat_free_context(f->out);
+	free_io(f->in_io);
+	free_io(f->out_io);
 	av_packet_free(&f->pkt);
 	buf_free(&f->begin);
 	free(f);

@@ -59,9 +59,9 @@ folder_of(const char *path, const char **name)
 	if (slash && !(folder = strndup(path, slash == path ? 1 : (size_t)(slash - path))))
 		die(EX_OSERR, -ENOMEM, "cannot start");
 	fd = open(folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
 	if (fd < 0)
 		die(EX_CANTCREAT, -errno, "cannot open the folder of %s", path);
-	free(folder);
 	return fd;
 }
 

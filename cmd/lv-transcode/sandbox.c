@@ -79,6 +79,9 @@ sandbox_enter(const int *folders, int n)
 {
 	int r, s;
 
+#ifdef __SANITIZE_ADDRESS__
+	return -ENOTSUP; /* the search for leaks traces the process when it ends */
+#endif
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = few_files(folders, n);

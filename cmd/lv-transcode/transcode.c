@@ -216,10 +216,10 @@ note_loss(struct transcode *t, int r, const char *what)
 static void
 measure_rate(struct transcode *t, int64_t pts)
 {
-	int64_t sum = 0, d = pts - t->last_pts;
+	int64_t sum = 0, d = t->last_pts == NEVER ? 0 : pts - t->last_pts;
 	int i;
 
-	if (t->last_pts == NEVER || d <= 0 || d > 1000) {
+	if (d <= 0 || d > 1000) {
 		t->intervals = 0;
 		return;
 	}
@@ -506,7 +506,7 @@ look_at_load(struct transcode *t)
 
 		if (level >= 2 + i && !s->off) {
 			s->off = true;
-			video_drain(s->video);
+			t->lost += video_abandon(s->video);
 		}
 	}
 }

@@ -364,6 +364,17 @@ video_drain(struct video *v)
 	return r;
 }
 
+int
+video_abandon(struct video *v)
+{
+	int lost = v->inside;
+
+	avcodec_free_context(&v->ctx);
+	v->inside = 0;
+	v->last_pts = INT64_MIN / 2;
+	return lost;
+}
+
 void
 video_floor(struct video *v, int64_t dts)
 {

@@ -24,9 +24,10 @@ int video_new(struct video **, const struct rung *, double fps, video_fn *, void
 /* scaled: what was encoded, good for a smaller rung to scale from until the next push; NULL when
  * it has borders. */
 int video_push(struct video *, const AVFrame *, bool idr, const AVFrame **scaled);
-int video_drain(struct video *);               /* all out; the next picture has to be an IDR */
-void video_floor(struct video *, int64_t dts); /* nothing may have an earlier dts */
-int64_t video_promise(const struct video *);   /* no later packet will have an earlier dts */
+int video_drain(struct video *);                /* all out; the next picture has to be an IDR */
+int video_abandon(struct video *);              /* the same, but what is inside is lost: how many */
+void video_floor(struct video *, int64_t dts);  /* nothing may have an earlier dts */
+int64_t video_promise(const struct video *);    /* no later packet will have an earlier dts */
 void video_free(struct video **);
 
 #endif

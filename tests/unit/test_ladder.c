@@ -47,29 +47,27 @@ what_makes_no_sense_is_refused(void **state)
 		"a b=16x16:1k:1k", "source=16x16:1k:1k", "a=16x16:0k:1k", "a=16x16:1k:1k:x", "a=16x16:1k:1k:x=1",
 		"a=16x16:1k:1k:gop=1", "a=16x16:1k:1k:latency=none", "a=16x16:1k:1k:preset=",
 		"a=16x16:1k:1k:threads=99999999999999999999", "a=16x16:1k:1k:gop=500:more" };
-	char why[LADDER_WHY], lines[512];
+	char lines[] = "# mine\nsource\n\n  a=16x16:1k:1k # small\r\nb=-:-:2k\n";
+	char many[] = "1=-:-:1k\n2=-:-:1k\n3=-:-:1k\n4=-:-:1k\n5=-:-:1k\n6=-:-:1k\n7=-:-:1k\n8=-:-:1k\n9=-:-:1k\n";
+	struct ladder l = { 0 };
+	char why[LADDER_WHY];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		struct ladder l = { 0 };
-
 		*why = '\0';
 		if (ladder_add(&l, bad[i], why) == 0)
 			fail_msg("\"%s\" was taken", bad[i]);
 		assert_true(*why && !l.count);
 	}
-	struct ladder l = { 0 };
 	assert_int_equal(ladder_add(&l, "source", why), 0);
 	assert_true(ladder_add(&l, "source", why) < 0);
-	strcpy(lines, "# mine\nsource\n\n  a=16x16:1k:1k # small\r\nb=-:-:2k\n");
 	l.count = 0;
 	assert_int_equal(ladder_lines(&l, lines, why), 0);
 	assert_int_equal(l.count, 3);
 	assert_string_equal(l.rung[1].spec, "a=16x16:1k:1k");
-	strcpy(lines, "1=-:-:1k\n2=-:-:1k\n3=-:-:1k\n4=-:-:1k\n5=-:-:1k\n6=-:-:1k\n7=-:-:1k\n8=-:-:1k\n9=-:-:1k\n");
 	l.count = 0;
-	assert_true(ladder_lines(&l, lines, why) < 0);
+	assert_true(ladder_lines(&l, many, why) < 0);
 }
 
 static void
