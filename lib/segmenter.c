@@ -451,18 +451,25 @@ segmenter_tracks(struct segmenter *g, const struct tracks *t)
 	return 0;
 }
 
+/* Others have gone on without it: it is not waited for until it is back. */
+static bool
+is_away(const struct segmenter *g, const struct strand *k)
+{
+	return k->last != INT64_MIN && g->newest - k->last > LATE;
+}
+
 /* The track that the cuts follow: the first encoded picture, else the source, else the sound. */
 static int
 pick_leader(const struct segmenter *g)
 {
-	int i, best = -1, score = 0, s;
+	int i, best = -1, score = INT_MIN, s;
 
 	for (i = 0; i < g->strands; i++) {
 		const struct strand *k = &g->strand[i];
 
 		if (!k->known)
 			continue;
-		s = k->video ? is_source(k) ? 2 : 3 : 1;
+		s = (k->video ? is_source(k) ? 2 : 3 : 1) - (is_away(g, k) ? 3 : 0);
 		if (s > score) {
 			score = s;
 			best = i;
@@ -1323,10 +1330,13 @@ start(struct segmenter *g)
 static bool
 decide(struct segmenter *g)
 {
-	struct strand *k = &g->strand[g->leader];
+	struct strand *k;
 	int64_t target = MS(g->how.target_ms), high, gop = 0, last, limit, t;
 	size_t i;
 
+	if (is_away(g, &g->strand[g->leader]))
+		g->leader = pick_leader(g);
+	k = &g->strand[g->leader];
 	limit = g->target_s ? (int64_t)g->target_s * HZ + HZ / 2 - 1 : GOP_MAX;
 	last = g->start;
 	high = g->start;
@@ -1383,7 +1393,7 @@ cut(struct segmenter *g)
 			if (!k->known && !(k->type && k->last == INT64_MIN && g->fresh))
 				continue;
 			divide(g, i, g->cut, &ready);
-			k->idle = !ready && g->newest - g->cut > LATE;
+			k->idle = !ready && (g->newest - g->cut > LATE || is_away(g, k));
 			waiting |= !ready && !k->idle;
 		}
 		if (waiting)

@@ -145,6 +145,35 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	[ "$(grep -c EXTINF live/x/480p/index.m3u8)" = 4 ]
 }
 
+@test "a rung that pauses is a gap, and the others do not wait for it" {
+	ffmpeg -v error -stream_loop 2 -i "$A" -c copy -f flv long.flv
+	ffmpeg -v error -i long.flv -an -vf "select='lt(t,4)+gte(t,16)',scale=160:90" -fps_mode passthrough -c:v libx264 \
+		-preset ultrafast -bf 0 -sc_threshold 0 -force_key_frames source -copyts -f flv paused.flv
+	flv-ladder source=long.flv r=paused.flv >ladder.flv
+	mkfifo pipe
+	lv-segment --dir live/x --window 20 --events ev <pipe 3>&- &
+	local seg=$! at
+	exec 9>pipe
+	# What lies before 15 s, and no more: all but the last second or so is listed.
+	at=$(python3 -c '
+import sys
+d, at = open("ladder.flv", "rb").read(), 13
+while int.from_bytes(d[at + 4:at + 7], "big") < 15000:
+    at += 15 + int.from_bytes(d[at + 1:at + 4], "big")
+print(at)')
+	head -c "$at" ladder.flv >&9
+	wait_event ev 10 '.event=="segment.written" and .track=="source" and .pts_ms>=12000'
+	tail -c +$((at + 1)) ladder.flv >&9
+	exec 9>&-
+	wait "$seg"
+	inf live/x/source/index.m3u8 | grep -v GAP >want
+	inf live/x/r/index.m3u8 | grep -v GAP | diff want -
+	[ "$(grep -c GAP live/x/r/index.m3u8)" -ge 5 ]
+	[ "$(grep -c GAP live/x/r/index.m3u8)" -le 7 ]
+	! grep -q GAP live/x/source/index.m3u8
+	[ "$(grep -c DISCONTINUITY$ live/x/r/index.m3u8)" = 0 ]
+}
+
 @test "what is not FLV, is cut off or is empty is said, and exits 65" {
 	ffmpeg -v error -i "$A" -c copy -t 1 -f mpegts t.ts
 	run -65 --separate-stderr lv-segment --dir live/t t.ts
