@@ -1284,6 +1284,7 @@ static bool
 start(struct segmenter *g)
 {
 	struct strand *k;
+	int64_t first;
 	size_t i, n;
 	int j;
 
@@ -1310,13 +1311,14 @@ start(struct segmenter *g)
 			return false;
 	g->leader = j;
 	g->start = when(k, &k->samples[0]);
+	first = to_hz(k, k->samples[0].dts); /* sound may begin while the first picture is decoded */
 	if (g->start < 0)
 		g->start = 0;
 	for (j = 0; j < g->strands; j++) {
 		k = &g->strand[j];
 		if (j == g->leader)
 			continue;
-		for (n = 0; n < k->count && when(k, &k->samples[n]) < g->start - (k->video ? NEAR : 0); n++)
+		for (n = 0; n < k->count && when(k, &k->samples[n]) < (k->video ? g->start - NEAR : first); n++)
 			;
 		drop_samples(k, n);
 	}
