@@ -34,6 +34,10 @@ nothing_left() { ! of_ours; }
 	url=${url%/watch/*}
 	run -0 timeout 30 ffprobe -v error -show_entries stream=codec_name -of csv=p=0 "$url/live/main/master.m3u8"
 	[[ $output == *h264* && $output == *aac* ]]
+	for rung in source 720p 480p; do
+		eventually 10 curl -sf -o /dev/null "$url/live/main/$rung/index.m3u8"
+	done
+	eventually 15 curl -sf -o /dev/null "$url/live/main/poster.jpg"
 	run -0 "$ROOT/pipelines.sh" status
 	[[ $output == *'"stream": "main"'* ]]
 	run -75 "$ROOT/pipelines.sh" up

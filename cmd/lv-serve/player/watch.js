@@ -116,17 +116,19 @@ function attach() {
 	hls.attachMedia(video);
 }
 
-function label(level) {
+function label(level, levels) {
 	const short = Math.min(level.width, level.height);
-	return short ? `${short}p` : `${Math.round(level.bitrate / 1000)}k`;
+	const rate = level.bitrate < 1e6 ? `${Math.round(level.bitrate / 1000)}k` : `${(level.bitrate / 1e6).toFixed(1)}M`;
+	const alone = levels.filter((l) => Math.min(l.width, l.height) === short).length < 2;
+	return !short ? rate : alone ? `${short}p` : `${short}p ${rate}`;
 }
 
 function quality(levels) {
 	const menu = $('quality');
 	const chosen = hls && !hls.autoLevelEnabled ? hls.currentLevel : -1;
 	const auto = new Option(hls && levels[hls.currentLevel] && chosen < 0
-		? `Auto (${label(levels[hls.currentLevel])})` : 'Auto', '-1');
-	menu.replaceChildren(auto, ...levels.map((level, i) => new Option(label(level), String(i))).reverse());
+		? `Auto (${label(levels[hls.currentLevel], levels)})` : 'Auto', '-1');
+	menu.replaceChildren(auto, ...levels.map((level, i) => new Option(label(level, levels), String(i))).reverse());
 	menu.value = String(hls?.nextLevel >= 0 && chosen >= 0 ? chosen : -1);
 	menu.disabled = levels.length < 2;
 }
