@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#define HALF (INT64_C(1) << 31)
+
 void
 timeline_session(struct timeline *t, int64_t now)
 {
@@ -39,7 +41,14 @@ away(int64_t a, int64_t b)
 	return a > b ? a - b : b - a;
 }
 
-/* Where a track goes on after a jump: with the others if that fits, else at the newest time. */
+/* The newest time; the wall clock's when that is far ahead, or nothing is there yet. */
+static int64_t
+newest(const struct timeline *t, int64_t now)
+{
+	return now > t->newest && (!t->begun || now - t->newest > TIMELINE_LATE_MS) ? now : t->newest;
+}
+
+/* Where a track goes on after a jump: with the others if that fits, else at the time given. */
 static void
 anchor(struct timeline *t, struct timeline_place *p, int64_t at)
 {
@@ -60,19 +69,25 @@ timeline_map(struct timeline *t, enum timeline_track track, uint32_t stamp, int6
 	int64_t step, base = p->seen ? p->raw : q ? q->raw : (int64_t)stamp;
 
 	step = (int32_t)(stamp - (uint32_t)base);
+	if (step < 0 && away(step, -HALF) <= TIMELINE_JUMP_MS) /* a wrap after 31 bits */
+		step += HALF;
 	p->raw = base + step;
 	if (!p->seen) {
-		anchor(t, p, t->begun ? t->newest : now > t->newest ? now : t->newest);
+		anchor(t, p, newest(t, now));
 		p->seen = t->begun = true;
 	} else if (step > TIMELINE_JUMP_MS && p->raw + p->offset > now + TIMELINE_JUMP_MS) {
 		/* A step as long as the wall clock's own is a pause, and stays as it is. */
-		anchor(t, p, t->newest);
+		anchor(t, p, newest(t, now));
 		why = "time jumped ahead";
+	} else if (step > TIMELINE_STEP_MS && p->raw + p->offset > t->newest &&
+		p->raw + p->offset > now + TIMELINE_AHEAD_MS) {
+		anchor(t, p, newest(t, now));
+		why = "time runs ahead of the clock";
 	} else if (step < -TIMELINE_JUMP_MS) {
-		anchor(t, p, t->newest);
+		anchor(t, p, newest(t, now));
 		why = "time jumped back";
 	} else if (p->raw + p->offset < now - TIMELINE_LATE_MS) {
-		anchor(t, p, now);
+		anchor(t, p, now > t->newest ? now : t->newest);
 		why = "the publisher fell behind the clock";
 	}
 	*dts = p->raw + p->offset;

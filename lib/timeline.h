@@ -4,7 +4,8 @@
  * Zero is the start of the broadcast.  A publisher that comes begins at the wall clock's time, or
  * after all that is already there; its own clock goes on from there.  A track that jumps (a clock
  * reset, a step) is put back beside the others, and whoever asked is told so that the media says
- * it too.  No track's time ever goes backwards.
+ * it too.  No track's time ever goes backwards.  Some publishers wrap after 31 bits: that is
+ * undone as well.
  *
  * Shape:  zeroed; timeline_session for each publisher, then timeline_map for each of its tags.
  * Units:  milliseconds; stamps are the 32 bits of RTMP and FLV, whose wrap is undone; now is the
@@ -18,6 +19,8 @@
 
 #define TIMELINE_JUMP_MS 3000  /* between two tags of a track, more than this is a jump */
 #define TIMELINE_LATE_MS 10000 /* behind the wall clock by more: put back to it */
+#define TIMELINE_AHEAD_MS 10000 /* ahead of it by more, a step over TIMELINE_STEP_MS is a jump too; */
+#define TIMELINE_STEP_MS 500    /* who sends a file faster than it plays is ahead by small steps */
 
 enum timeline_track { TIMELINE_AUDIO, TIMELINE_VIDEO, TIMELINE_OTHER, TIMELINE_TRACKS };
 

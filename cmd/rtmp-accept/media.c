@@ -80,7 +80,9 @@ media_mark(enum mark_kind kind, const char *reason)
 	}
 	if (kind == MARK_TICK)
 		m.wall_ms = clock_wall_ms();
-	mark_put(&out, kind == MARK_TICK ? keeper_now() : timeline_now(&timeline, keeper_now()), &m);
+	/* A tick tells the time, and moves it for nobody. */
+	mark_put(&out, kind != MARK_TICK ? timeline_now(&timeline, keeper_now()) :
+		keeper_now() > timeline.newest ? keeper_now() : timeline.newest, &m);
 	put_out();
 }
 

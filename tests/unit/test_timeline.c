@@ -56,6 +56,35 @@ undoes_the_wrap(void **state)
 }
 
 static void
+undoes_a_wrap_after_31_bits(void **state)
+{
+	(void)state;
+	WALK({ V, 0x7fffffe0, 0, 0 }, { A, 0x7ffffff0, 10, 16 }, { V, 1, 33, 33 }, { A, 7, 40, 39 },
+		{ V, 34, 66, 66 }, { A, 30, 66, 62 });
+}
+
+static void
+steps_below_a_jump_cannot_run_away_from_the_clock(void **state)
+{
+	struct timeline t = { 0 };
+	int64_t dts = 0, now;
+	uint32_t stamp = 0;
+	int told = 0;
+
+	(void)state;
+	timeline_session(&t, 0);
+	for (now = 0; now < 60000; now += 40, stamp += 2900) {
+		told += timeline_map(&t, V, stamp, now, &dts) != NULL;
+		assert_true(dts - now <= TIMELINE_AHEAD_MS);
+	}
+	assert_true(told > 10);
+	/* A file sent as fast as it goes is no fault. */
+	timeline_session(&t, now);
+	for (stamp = 0; stamp < 3600000; stamp += 33)
+		assert_null(timeline_map(&t, V, stamp, now, &dts));
+}
+
+static void
 a_jump_of_both_keeps_them_together(void **state)
 {
 	(void)state;
@@ -126,6 +155,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins_at_the_wall_clock),
 		cmocka_unit_test(undoes_the_wrap),
+		cmocka_unit_test(undoes_a_wrap_after_31_bits),
+		cmocka_unit_test(steps_below_a_jump_cannot_run_away_from_the_clock),
 		cmocka_unit_test(a_jump_of_both_keeps_them_together),
 		cmocka_unit_test(a_reset_to_zero_goes_on),
 		cmocka_unit_test(a_jump_of_one_is_put_back_beside_the_other),
