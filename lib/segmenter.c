@@ -31,6 +31,7 @@
 #define GOP_MAX MS(10000)        /* a segment never gets longer than this */
 #define JUMP MS(3000)            /* more than this is a jump in time, not a late packet */
 #define LATE MS(3000)            /* a track this far behind is not waited for */
+#define LEAD MS(100)             /* sound may begin so much before the first picture is decoded */
 #define NEAR MS(20)              /* key frames of two tracks this near are the same instant */
 #define QUEUE_MAX (64 << 20)     /* bytes of one track's unwritten frames */
 #define CONFIG_MAX 4096          /* bytes of decoder configuration */
@@ -1311,7 +1312,7 @@ start(struct segmenter *g)
 			return false;
 	g->leader = j;
 	g->start = when(k, &k->samples[0]);
-	first = to_hz(k, k->samples[0].dts); /* sound may begin while the first picture is decoded */
+	first = to_hz(k, k->samples[0].dts) - LEAD;
 	if (g->start < 0)
 		g->start = 0;
 	for (j = 0; j < g->strands; j++) {
