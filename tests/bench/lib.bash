@@ -66,5 +66,5 @@ compare() {
 cpu_of() {
 	local t
 	t=$( { TIMEFORMAT='%U %S'; time "$@" >/dev/null 2>&1; } 2>&1)
-	awk -v t="$t" 'BEGIN { split(t, f, " "); printf "%d\n", (f[1] + f[2]) * 1e9 }'
+	awk -v t="$t" 'BEGIN { split(t, f, " "); printf "%.0f\n", (f[1] + f[2]) * 1e9 }'
 }
