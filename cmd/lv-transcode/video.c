@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
-#include <libavfilter/avfilter.h>
 #include <libavfilter/buffersink.h>
 #include <libavfilter/buffersrc.h>
 #include <libavutil/cpu.h>
@@ -15,6 +14,7 @@
 #include "buf.h"
 #include "die.h"
 #include "event.h"
+#include "graph.h"
 
 #define NEVER (1 << 24) /* frames to an IDR that nobody asked for */
 #define THREADS 4       /* more slices cost quality */
@@ -24,15 +24,12 @@ struct video {
 	const char *encoder, *preset;
 	double fps;
 	AVCodecContext *ctx;
-	AVFilterGraph *graph;
-	AVFilterContext *in, *sink;
+	struct graph graph;
 	AVFrame *frame;
 	AVPacket *pkt;
 	struct buf head, body;
 	video_fn *write;
 	void *arg;
-	int in_width, in_height, in_format, in_space, in_trc;
-	AVRational in_sar;
 	int64_t last_dts, last_pts;
 	int inside; /* frames in the encoder */
 	bool padded;
@@ -262,19 +259,12 @@ matrix(const AVFrame *f)
 static int
 open_graph(struct video *v, const AVFrame *f)
 {
-	AVFilterInOut *ins = NULL, *outs = NULL;
-	char args[256], chain[768];
-	AVRational sar = f->sample_aspect_ratio;
+	char chain[768];
 	bool hdr = f->color_trc == AVCOL_TRC_SMPTE2084 || f->color_trc == AVCOL_TRC_ARIB_STD_B67;
-	int r = -ENOMEM, w, h;
+	int w, h;
 
 	fit(v, f, &w, &h);
 	v->padded = w < v->rung->width || h < v->rung->height;
-	avfilter_graph_free(&v->graph);
-	if (sar.num <= 0 || sar.den <= 0)
-		sar = (AVRational){ 1, 1 };
-	snprintf(args, sizeof(args), "video_size=%dx%d:pix_fmt=%d:time_base=1/1000:pixel_aspect=%d/%d",
-		f->width, f->height, f->format, sar.num, sar.den);
 	if (hdr)
 		snprintf(chain, sizeof(chain), "zscale=w=%d:h=%d:f=lanczos:t=linear:npl=100,format=gbrpf32le,"
 			"tonemap=hable:desat=0,zscale=p=709:t=709:m=709:r=limited,format=yuv420p,setsar=1",
@@ -285,43 +275,7 @@ open_graph(struct video *v, const AVFrame *f)
 	if (v->padded)
 		snprintf(chain + strlen(chain), sizeof(chain) - strlen(chain), ",pad=%d:%d:-1:-1",
 			v->rung->width, v->rung->height);
-	if (!(v->graph = avfilter_graph_alloc()) || !(ins = avfilter_inout_alloc()) ||
-		!(outs = avfilter_inout_alloc()))
-		goto out;
-	v->graph->nb_threads = 1;
-	if ((r = avfilter_graph_create_filter(&v->in, avfilter_get_by_name("buffer"), "in", args, NULL,
-		     v->graph)) < 0 ||
-		(r = avfilter_graph_create_filter(&v->sink, avfilter_get_by_name("buffersink"), "out",
-			 NULL, NULL, v->graph)) < 0)
-		goto out;
-	outs->name = av_strdup("in");
-	outs->filter_ctx = v->in;
-	ins->name = av_strdup("out");
-	ins->filter_ctx = v->sink;
-	if ((r = avfilter_graph_parse_ptr(v->graph, chain, &ins, &outs, NULL)) < 0 ||
-		(r = avfilter_graph_config(v->graph, NULL)) < 0)
-		goto out;
-	v->in_width = f->width;
-	v->in_height = f->height;
-	v->in_format = f->format;
-	v->in_space = f->colorspace;
-	v->in_trc = f->color_trc;
-	v->in_sar = f->sample_aspect_ratio;
-	r = 0;
-out:
-	avfilter_inout_free(&ins);
-	avfilter_inout_free(&outs);
-	if (r < 0)
-		avfilter_graph_free(&v->graph);
-	return r;
-}
-
-static bool
-same_shape(const struct video *v, const AVFrame *f)
-{
-	return v->graph && v->in_width == f->width && v->in_height == f->height &&
-		v->in_format == f->format && v->in_space == (int)f->colorspace &&
-		v->in_trc == (int)f->color_trc && !av_cmp_q(v->in_sar, f->sample_aspect_ratio);
+	return graph_open(&v->graph, f, chain);
 }
 
 int
@@ -332,11 +286,11 @@ video_push(struct video *v, const AVFrame *f, bool idr, const AVFrame **scaled)
 	*scaled = NULL;
 	if (f->pts <= v->last_pts)
 		return 0; /* a time already used: no encoder takes it twice */
-	if (!same_shape(v, f) && (r = open_graph(v, f)) < 0)
+	if (!graph_fits(&v->graph, f) && (r = open_graph(v, f)) < 0)
 		return r;
 	av_frame_unref(v->frame);
-	if ((r = av_buffersrc_write_frame(v->in, f)) < 0 ||
-		(r = av_buffersink_get_frame(v->sink, v->frame)) < 0)
+	if ((r = av_buffersrc_write_frame(v->graph.in, f)) < 0 ||
+		(r = av_buffersink_get_frame(v->graph.sink, v->frame)) < 0)
 		return r;
 	if (!v->ctx && (r = open_encoder(v)) < 0)
 		return r;
@@ -393,7 +347,7 @@ video_free(struct video **v)
 	if (!*v)
 		return;
 	avcodec_free_context(&(*v)->ctx);
-	avfilter_graph_free(&(*v)->graph);
+	graph_free(&(*v)->graph);
 	av_frame_free(&(*v)->frame);
 	av_packet_free(&(*v)->pkt);
 	buf_free(&(*v)->head);
