@@ -11,11 +11,12 @@
 #include "mark.h"
 #include "opt.h"
 #include "pick.h"
+#include "sandbox.h"
 #include "sig.h"
 
 #define HELD_MAX (32 << 20) /* of media, while the tracks are not all known */
 
-static char *rung, *format;
+static char *rung, *format, *sandbox;
 static int probe_ms = 2000, stall_ms = 5000;
 
 static const struct poptOption options[] = {
@@ -25,6 +26,7 @@ static const struct poptOption options[] = {
 		"begin after MS of media though a track is missing (2000)", "MS" },
 	{ "stall-ms", '\0', POPT_ARG_INT, &stall_ms, 0,
 		"in a live pipeline, give up when nothing is taken for MS (5000)", "MS" },
+	{ "sandbox", '\0', POPT_ARG_STRING, &sandbox, 0, "on or off (on)", "HOW" },
 	OPT_COMMON
 };
 
@@ -313,6 +315,8 @@ main(int argc, char **argv)
 	if (rung && pick_new(&pick, rung) < 0)
 		die(EX_USAGE, 0, "--rung %s: expected the names of one to %d rungs, joined by +", rung,
 			PICK_NAMES);
+	if (sandbox && strcmp(sandbox, "on") && strcmp(sandbox, "off"))
+		die(EX_USAGE, 0, "--sandbox is on or off");
 	if (isatty(STDIN_FILENO))
 		die(EX_USAGE, 0, "standard input is a terminal: FLV is expected there");
 	if ((r = output_open(&out, STDOUT_FILENO, stall_ms)) < 0)
@@ -323,6 +327,8 @@ main(int argc, char **argv)
 		die(EX_USAGE, r == -EINVAL ? 0 : r, "cannot write the format %s%s", format,
 			r == -EINVAL ? ": libavformat has none of this name for pipes" : "");
 	sig_setup();
+	if ((!sandbox || !strcmp(sandbox, "on")) && (r = sandbox_enter(NULL, 0)) < 0)
+		inform("no full sandbox on this system: %s", strerror(-r));
 	flv_put_header(&held);
 	status = run();
 	avmux_free(&mux);

@@ -89,3 +89,15 @@ emitted() {
 		done
 	done
 }
+
+@test "only what README says is GPL links FFmpeg" {
+	local c
+	for c in "$BUILD"/bin/* "$BUILD"/libexec/lv/*; do
+		! ldd "$c" 2>/dev/null | grep -qE 'libav|libsw|libpostproc' || basename "$c"
+	done >"$BATS_TEST_TMPDIR/links"
+	diff -u - "$BATS_TEST_TMPDIR/links" <<-'END'
+		lv-remux
+		lv-transcode
+	END
+	grep -q '(`lv-transcode`, `lv-remux`) is distributed as a whole under GPL' "$ROOT/README.md"
+}

@@ -133,3 +133,16 @@ frames() {
 	done
 	[ -z "$(mandoc -T lint -W warning "$ROOT/man/lv-remux.1")" ]
 }
+
+@test "it gives up programs, sockets and files once it runs" {
+	[[ $BUILD != *asan* ]] || skip "off where a sanitizer runs"
+	mkfifo pipe
+	lv-remux --format nut <pipe >/dev/null 3>&- &
+	local pid=$!
+	exec 9>pipe
+	sandboxed() { grep -q '^Seccomp:.*2' "/proc/$pid/status"; }
+	eventually 5 sandboxed
+	cat "$IN/in.flv" >&9
+	exec 9>&-
+	wait "$pid"
+}
