@@ -18,13 +18,15 @@
 
 #define ROOM 65536
 
-static char *dir, *archive;
+static char *dir, *archive, *format;
 static int target_ms = 2000, window = 10, finish;
 
 static const struct poptOption options[] = {
 	{ "dir", 'd', POPT_ARG_STRING, &dir, 0, "write segments and playlists under DIR", "DIR" },
 	{ "archive", 'a', POPT_ARG_STRING, &archive, 0,
 		"keep all segments under DIR, in a folder a broadcast", "DIR" },
+	{ "format", 'f', POPT_ARG_STRING, &format, 0, "fmp4, or ts: MPEG-TS, sound beside the picture (fmp4)",
+		"NAME" },
 	{ "target-ms", 't', POPT_ARG_INT, &target_ms, 0, "aim for MS milliseconds a segment (2000)",
 		"MS" },
 	{ "window", 'w', POPT_ARG_INT, &window, 0, "list N segments in the playlists (10)", "N" },
@@ -126,6 +128,8 @@ main(int argc, char **argv)
 
 	if (!dir || !*dir)
 		die(EX_USAGE, 0, "--dir is missing: say where the segments go");
+	if (format && strcmp(format, "fmp4") && strcmp(format, "ts"))
+		die(EX_USAGE, 0, "--format %s: fmp4 or ts", format);
 	if (target_ms < 500 || target_ms > 30000)
 		die(EX_USAGE, 0, "--target-ms %d: from 500 to 30000", target_ms);
 	if (window < 3 || window > 10000)
@@ -139,7 +143,12 @@ main(int argc, char **argv)
 		dup2(fd, STDIN_FILENO);
 		close(fd);
 	}
-	how = (struct segmenter_options){ dir, archive, target_ms, window, 5000 };
+	how = (struct segmenter_options){ .dir = dir,
+		.archive = archive,
+		.ts = format && !strcmp(format, "ts"),
+		.target_ms = target_ms,
+		.window = window,
+		.lock_ms = 5000 };
 	if ((r = segmenter_open(&seg, &how)) == -EBUSY)
 		die(EX_TEMPFAIL, 0, "%s belongs to another lv-segment, which runs on", dir);
 	if (r < 0)

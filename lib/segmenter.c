@@ -22,6 +22,7 @@
 #include "fmp4.h"
 #include "h264.h"
 #include "m3u8.h"
+#include "ts.h"
 
 /* One clock for all tracks; its ticks are a 90000th of a second. */
 #define HZ 90000
@@ -42,6 +43,8 @@
 #define UNFIT 3                  /* gaps in a row that take the source off the master */
 #define BASE 64                  /* <broadcast>-<epoch>-<n> */
 #define NAME 80
+#define TS_GATHER MS(120)        /* of sound in one packet of a transport stream */
+#define NO_INIT "-"              /* where a transport stream has none */
 
 struct sample {
 	int64_t dts, pts; /* video: HZ; audio: samples */
@@ -57,7 +60,7 @@ struct entry { /* one track's part of a listed segment */
 
 struct segment {
 	int64_t n, pts, dur, wall_ms; /* pts and dur in HZ */
-	char base[BASE + 32];
+	char file[BASE + 40]; /* in the folder of each track */
 	bool discontinuity, independent;
 	struct entry entry[TRACKS_MAX];
 };
@@ -83,6 +86,7 @@ struct strand { /* one track */
 	double fps;
 	int gaps, skipped; /* skipped: frames before the first key frame of a run */
 	uint32_t parts;
+	struct ts ts; /* its counters, where it is one */
 };
 
 struct dead { /* a file that is to go */
@@ -233,10 +237,10 @@ drop_first(struct segmenter *g)
 		if (!*old.entry[i].init)
 			continue;
 		if (!old.entry[i].gap) {
-			snprintf(path, sizeof(path), "%s/%s.m4s", g->strand[i].name, old.base);
+			snprintf(path, sizeof(path), "%s/%s", g->strand[i].name, old.file);
 			bury(g, path, when_ms);
 		}
-		if (!init_in_use(g, i, old.entry[i].init)) {
+		if (strcmp(old.entry[i].init, NO_INIT) && !init_in_use(g, i, old.entry[i].init)) {
 			snprintf(path, sizeof(path), "%s/%s", g->strand[i].name, old.entry[i].init);
 			bury(g, path, when_ms);
 		}
@@ -425,7 +429,7 @@ add_track(struct segmenter *g, const struct track *t)
 	*k = new;
 	if (i == g->strands)
 		g->strands++;
-	if ((r = file_folder(g->dir, k->name)) < 0)
+	if (!g->how.ts && (r = file_folder(g->dir, k->name)) < 0) /* else: when it is known who carries it */
 		failed(g, r, k->name);
 	g->master_due = true;
 	return k;
@@ -497,6 +501,14 @@ put_init(struct segmenter *g, struct strand *k)
 	bool copied;
 	int r;
 
+	if (g->how.ts) {
+		if ((r = file_folder(g->dir, k->name)) < 0 ||
+			(g->archive >= 0 && (r = file_folder(g->archive, k->name)) < 0))
+			failed(g, r, k->name);
+		else
+			memcpy(k->init, NO_INIT, sizeof(NO_INIT));
+		return;
+	}
 	do { /* a number that a process before us has used is not used again */
 		snprintf(name, sizeof(name), "init-%s-%" PRId64 "-%d.mp4", g->broadcast, g->epoch,
 			++g->inits);
@@ -537,7 +549,7 @@ archive_segment(struct segmenter *g, const struct strand *k, const struct segmen
 	json_begin(&j, text, sizeof(text) - 1);
 	json_int(&j, "n", s->n);
 	json_str(&j, "track", k->name);
-	json_str(&j, "init", e->init);
+	json_str(&j, "init", strcmp(e->init, NO_INIT) ? e->init : NULL);
 	json_str(&j, "file", strchr(path, '/') + 1);
 	json_int(&j, "pts_ms", s->pts / 90);
 	json_int(&j, "dur_us", s->dur * 100 / 9);
@@ -570,22 +582,112 @@ drop_samples(struct strand *k, size_t n)
 	memmove(k->samples, k->samples + n, k->count * sizeof(*k->samples));
 }
 
-/* Takes count frames off the track's queue and makes them a file. */
-static void
-put_media(struct segmenter *g, int track, struct segment *s, size_t count)
+/* The frames of a part of fragmented MP4. */
+static int
+fill_fmp4(struct strand *k, size_t count, struct buf *b)
 {
-	struct strand *k = &g->strand[track];
+	struct fmp4_sample *out = calloc(count, sizeof(*out));
+	size_t i;
+	int r;
+
+	if (!out)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		const struct sample *at = &k->samples[i];
+		int64_t dur = i + 1 < k->count ? at[1].dts - at->dts : k->last_dur;
+
+		if (dur <= 0 || dur > UINT32_MAX)
+			dur = k->last_dur > 0 ? k->last_dur : 1;
+		if (i + 1 < k->count)
+			k->last_dur = dur;
+		out[i] = (struct fmp4_sample){ at->size, (uint32_t)dur, (int32_t)(at->pts - at->dts),
+			at->idr };
+	}
+	fmp4_styp(b);
+	r = fmp4_part(b, ++k->parts, k->video, k->samples[0].dts < 0 ? 0 : k->samples[0].dts, out, count,
+		buf_data(&k->data));
+	free(out);
+	return r;
+}
+
+/* A few frames of sound from the i-th on, before the time given: how many were written. */
+static size_t
+put_sound(struct strand *k, struct strand *a, size_t i, size_t count, int64_t before,
+	const uint8_t **data, struct buf *b)
+{
+	uint32_t sizes[TS_AUDIO_MAX];
+	size_t n = 0, bytes = 0;
+
+	while (n < TS_AUDIO_MAX && i + n < count && to_hz(a, a->samples[i + n].dts) < before) {
+		sizes[n] = a->samples[i + n].size;
+		bytes += sizes[n++];
+	}
+	if (n && ts_audio(b, &k->ts, to_hz(a, a->samples[i].dts), &a->aac, sizes, n, *data) < 0 && !b->error)
+		b->error = -EBADMSG;
+	*data += bytes;
+	return n;
+}
+
+/* A segment of a transport stream: the track's frames, and those of the sound that it carries. */
+static int
+fill_ts(struct strand *k, size_t count, struct strand *a, size_t heard, struct buf *b)
+{
+	const uint8_t *data = buf_data(&k->data), *sound = a ? buf_data(&a->data) : NULL;
+	size_t i, j = 0;
+	int r;
+
+	k->ts.video = k->video;
+	k->ts.audio = a != NULL;
+	if ((r = ts_tables(b, &k->ts)) < 0)
+		return r;
+	for (i = 0; k->video && i < count; data += k->samples[i++].size) {
+		const struct sample *at = &k->samples[i];
+
+		/* Sound leaves when so much of it is there that a packet of its own is worth it. */
+		while (j < heard && to_hz(a, a->samples[j].dts) + TS_GATHER <= at->dts)
+			j += put_sound(k, a, j, heard, at->dts, &sound, b);
+		if ((r = ts_video(b, &k->ts, at->pts, at->dts, at->idr, k->config, k->config_size,
+			     k->h264.nal_len, data, at->size)) < 0)
+			return r;
+		if (i + 1 < count && at[1].dts > at->dts)
+			k->last_dur = at[1].dts - at->dts;
+	}
+	while (j < heard)
+		j += put_sound(k, a, j, heard, INT64_MAX, &sound, b);
+	return b->error;
+}
+
+/* In a transport stream sound lies beside its picture: who has no segments of its own. */
+static bool
+is_carried(const struct segmenter *g, const struct strand *k)
+{
+	int i;
+
+	if (!g->how.ts || k->video)
+		return false;
+	for (i = 0; i < g->strands; i++)
+		if (g->strand[i].video && g->strand[i].known)
+			return true;
+	return false;
+}
+
+static struct strand *sound_of(struct segmenter *, const struct strand *);
+
+/* A track's part of the segment, of the first counts[] frames of each, becomes a file. */
+static void
+put_media(struct segmenter *g, int track, struct segment *s, const size_t *counts)
+{
+	struct strand *k = &g->strand[track], *a;
+	size_t count = counts[track];
 	struct entry *e = &s->entry[track];
-	struct fmp4_sample *out = NULL;
 	char path[2 * NAME + 64];
 	struct buf b = { 0 };
-	size_t i;
 	struct event ev;
 	int r = 0;
 
-	if (!k->known)
+	if (!k->known || is_carried(g, k))
 		return;
-	snprintf(path, sizeof(path), "%s/%s.m4s", k->name, s->base);
+	snprintf(path, sizeof(path), "%s/%s", k->name, s->file);
 	/* Every picture but the leader's has to begin with a key frame, or it is not shown. */
 	e->gap = !count || (k->video && track != g->leader && !k->samples[0].idr);
 	k->gaps = e->gap ? k->gaps + 1 : 0;
@@ -602,32 +704,19 @@ put_media(struct segmenter *g, int track, struct segment *s, size_t count)
 	if (!*k->init)
 		e->gap = true;
 	memcpy(e->init, k->init, sizeof(e->init));
-	if (!e->gap && !(out = calloc(count, sizeof(*out))))
-		r = -ENOMEM;
-	for (i = 0; out && i < count; i++) {
-		const struct sample *at = &k->samples[i];
-		int64_t dur = i + 1 < k->count ? at[1].dts - at->dts : k->last_dur;
-
-		if (dur <= 0 || dur > UINT32_MAX)
-			dur = k->last_dur > 0 ? k->last_dur : 1;
-		if (i + 1 < k->count)
-			k->last_dur = dur;
-		out[i] = (struct fmp4_sample){ at->size, (uint32_t)dur, (int32_t)(at->pts - at->dts),
-			at->idr };
+	if (!e->gap && g->how.ts) {
+		a = k->video ? sound_of(g, k) : k;
+		r = fill_ts(k, k->video ? count : 0, a, a ? counts[a - g->strand] : 0, &b);
+	} else if (!e->gap) {
+		r = fill_fmp4(k, count, &b);
 	}
-	if (out) {
-		fmp4_styp(&b);
-		r = fmp4_part(&b, ++k->parts, k->video, k->samples[0].dts < 0 ? 0 : k->samples[0].dts,
-			out, count, buf_data(&k->data));
-		if (!r)
-			r = file_put(g->dir, path, false, buf_data(&b), buf_len(&b));
-		e->bytes = (int64_t)buf_len(&b);
-	}
+	if (!r && !e->gap)
+		r = b.error ? b.error : file_put(g->dir, path, false, buf_data(&b), buf_len(&b));
 	if (r < 0) {
 		failed(g, r, path);
 		e->gap = true;
-		e->bytes = 0;
-	} else if (out) {
+	} else if (!e->gap) {
+		e->bytes = (int64_t)buf_len(&b);
 		recovered(g);
 		g->wrote = true;
 		event_begin(&ev, "segment.written");
@@ -646,7 +735,7 @@ put_media(struct segmenter *g, int track, struct segment *s, size_t count)
 			k->bytes += e->bytes;
 			k->ticks += s->dur;
 		}
-		if (k->video && !(k->fps > 0) && count > 1 && out) {
+		if (k->video && !(k->fps > 0) && count > 1) {
 			int64_t span = k->samples[count - 1].dts - k->samples[0].dts;
 
 			k->fps = span > 0 ? (double)(count - 1) * HZ / (double)span : 0;
@@ -654,9 +743,13 @@ put_media(struct segmenter *g, int track, struct segment *s, size_t count)
 	}
 	if (*e->init)
 		archive_segment(g, k, s, e, path);
-	free(out);
 	buf_free(&b);
-	drop_samples(k, count);
+}
+
+static int
+version(const struct segmenter *g)
+{
+	return g->how.ts ? 3 : 6; /* EXT-X-MAP */
 }
 
 static double
@@ -704,7 +797,7 @@ sound_of(struct segmenter *g, const struct strand *v)
 
 	for (i = 0; i < g->strands; i++) {
 		a = &g->strand[i];
-		if (a->video || !a->known || !*a->init)
+		if (a->video || !a->known || (!*a->init && !g->how.ts))
 			continue;
 		if (shares_rung(v, a))
 			return a;
@@ -762,7 +855,7 @@ put_master(struct segmenter *g)
 		} else {
 			snprintf(codecs, sizeof(codecs), "%s", aac_codec(audio, &k->aac));
 		}
-		if (a) {
+		if (a && !g->how.ts) {
 			v.audio = a->name;
 			v.bandwidth += a->peak_bps;
 			v.average += average(a);
@@ -792,8 +885,8 @@ static void
 put_playlist(struct segmenter *g, int track, bool ended)
 {
 	struct strand *k = &g->strand[track];
-	struct m3u8_list list = { 6, g->target_s, 0, g->gone_dsn, true, false };
-	char path[NAME + 16], uri[BASE + 64];
+	struct m3u8_list list = { version(g), g->target_s, 0, g->gone_dsn, true, false };
+	char path[NAME + 16];
 	const char *map = NULL, *first = *k->init ? k->init : NULL;
 	struct buf b = { 0 };
 	struct event ev;
@@ -811,16 +904,15 @@ put_playlist(struct segmenter *g, int track, bool ended)
 	for (i = 0; i < g->listed; i++) {
 		const struct segment *s = &g->list[i];
 		const struct entry *e = &s->entry[track];
-		struct m3u8_segment out = { .uri = uri,
+		struct m3u8_segment out = { .uri = s->file,
 			.dur_us = s->dur * 100 / 9,
 			.wall_ms = s->wall_ms,
 			.discontinuity = s->discontinuity,
 			.gap = e->gap || !*e->init };
 		const char *init = *e->init ? e->init : map ? map : first;
 
-		if (!map || strcmp(map, init))
+		if (strcmp(init, NO_INIT) && (!map || strcmp(map, init)))
 			out.map = map = init;
-		snprintf(uri, sizeof(uri), "%s.m4s", s->base);
 		m3u8_segment(&b, &out);
 	}
 	if (ended)
@@ -871,15 +963,17 @@ put_archive(struct segmenter *g, bool ended)
 		track = json_string_value(json_object_get(o, "track"));
 		init = json_string_value(json_object_get(o, "init"));
 		file = json_string_value(json_object_get(o, "file"));
+		if (!init)
+			init = NO_INIT;
 		for (i = 0; track && i < g->strands && strcmp(track, g->strand[i].name); i++)
 			;
-		if (!track || !init || !file || i == g->strands || strlen(init) >= sizeof(*map)) {
+		if (!track || !file || i == g->strands || strlen(init) >= sizeof(*map)) {
 			json_decref(o);
 			continue;
 		}
 		if (!buf_len(&b[i]))
-			m3u8_begin(&b[i], &(struct m3u8_list){ 6, g->target_s, 0, 0, !g->dependent, true });
-		if (strcmp(map[i], init))
+			m3u8_begin(&b[i], &(struct m3u8_list){ version(g), g->target_s, 0, 0, !g->dependent, true });
+		if (strcmp(init, NO_INIT) && strcmp(map[i], init))
 			s.map = memcpy(map[i], init, strlen(init) + 1);
 		s.uri = file;
 		s.dur_us = json_integer_value(json_object_get(o, "dur_us"));
@@ -938,7 +1032,7 @@ put_state(struct segmenter *g)
 		const struct segment *s = &g->list[i];
 		json_t *e = json_pack("{s:I,s:I,s:I,s:I,s:s,s:b,s:b}", "n", (json_int_t)s->n, "pts",
 			(json_int_t)s->pts, "dur", (json_int_t)s->dur, "wall_ms", (json_int_t)s->wall_ms,
-			"base", s->base, "discontinuity", s->discontinuity, "independent",
+			"file", s->file, "discontinuity", s->discontinuity, "independent",
 			s->independent);
 		json_t *files = json_object();
 
@@ -1027,7 +1121,7 @@ get_state(struct segmenter *g)
 	json_array_foreach(json_object_get(o, "segments"), i, e) {
 		struct segment *s;
 
-		if (g->listed > g->how.window || !safe_path(text_of(e, "base")))
+		if (g->listed > g->how.window || !safe_path(text_of(e, "file")))
 			break;
 		s = &g->list[g->listed++];
 		memset(s, 0, sizeof(*s));
@@ -1035,7 +1129,7 @@ get_state(struct segmenter *g)
 		s->pts = int_of(e, "pts");
 		s->dur = int_of(e, "dur");
 		s->wall_ms = int_of(e, "wall_ms");
-		snprintf(s->base, sizeof(s->base), "%s", text_of(e, "base"));
+		snprintf(s->file, sizeof(s->file), "%s", text_of(e, "file"));
 		s->discontinuity = json_is_true(json_object_get(e, "discontinuity"));
 		s->independent = json_is_true(json_object_get(e, "independent"));
 		files = json_object_get(e, "files");
@@ -1057,7 +1151,7 @@ static bool
 named(const struct segmenter *g, const char *track, const char *file)
 {
 	char path[2 * NAME + 64];
-	size_t n = strlen(file), i;
+	size_t i;
 	int j, t;
 
 	for (t = 0; t < g->strands && strcmp(track, g->strand[t].name); t++)
@@ -1067,7 +1161,7 @@ named(const struct segmenter *g, const char *track, const char *file)
 
 		if (!strcmp(file, s->entry[t].init))
 			return true;
-		if (n > 4 && n - 4 == strlen(s->base) && !memcmp(file, s->base, n - 4))
+		if (!strcmp(file, s->file))
 			return true;
 	}
 	snprintf(path, sizeof(path), "%.79s/%.120s", track, file);
@@ -1127,7 +1221,7 @@ sweep(struct segmenter *g, const char *track)
 	}
 	while ((e = readdir(d))) {
 		const char *dash = strrchr(e->d_name, '-'), *dot = strrchr(e->d_name, '.');
-		bool media = dot && !strcmp(dot, ".m4s");
+		bool media = dot && (!strcmp(dot, ".m4s") || !strcmp(dot, ".ts"));
 		bool init = dot && !strcmp(dot, ".mp4") && !strncmp(e->d_name, "init-", 5);
 		bool temp = dot && !strcmp(dot, ".tmp") && *e->d_name == '.';
 		int64_t n;
@@ -1241,6 +1335,7 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 {
 	struct segment *s = &g->list[g->listed];
 	int64_t dur = end - g->start;
+	size_t counts[TRACKS_MAX];
 	bool ready;
 	int i, sec;
 
@@ -1255,7 +1350,8 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 	g->broken = false;
 	if (!s->independent && !g->dependent)
 		g->dependent = g->master_due = true;
-	snprintf(s->base, sizeof(s->base), "%s-%" PRId64 "-%" PRId64, g->broadcast, g->epoch, s->n);
+	snprintf(s->file, sizeof(s->file), "%s-%" PRId64 "-%" PRId64 ".%s", g->broadcast, g->epoch, s->n,
+		g->how.ts ? "ts" : "m4s");
 	sec = (int)((s->dur + HZ / 2) / HZ);
 	if (!g->target_s) {
 		g->target_s = (g->how.target_ms + 999) / 1000;
@@ -1264,7 +1360,11 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 		g->master_due = true;
 	}
 	for (i = 0; i < g->strands; i++)
-		put_media(g, i, s, all ? g->strand[i].count : divide(g, i, end, &ready));
+		counts[i] = all ? g->strand[i].count : divide(g, i, end, &ready);
+	for (i = 0; i < g->strands; i++)
+		put_media(g, i, s, counts);
+	for (i = 0; i < g->strands; i++)
+		drop_samples(&g->strand[i], counts[i]);
 	g->listed++;
 	while (g->listed > g->how.window)
 		drop_first(g);
@@ -1728,6 +1828,7 @@ segmenter_close(struct segmenter **g)
 	for (i = 0; i < (*g)->strands; i++) {
 		free((*g)->strand[i].samples);
 		buf_free(&(*g)->strand[i].data);
+		ts_free(&(*g)->strand[i].ts);
 	}
 	if ((*g)->archive >= 0)
 		close((*g)->archive);

@@ -24,6 +24,7 @@ struct segmenter;
 
 struct segmenter_options {
 	const char *dir, *archive; /* archive: NULL for none */
+	bool ts; /* MPEG-TS: a folder a rung, its sound inside; else fMP4, a folder a track */
 	int target_ms, window;
 	int lock_ms; /* how long to wait for another writer to leave */
 };

@@ -174,6 +174,51 @@ print(at)')
 	[ "$(grep -c DISCONTINUITY$ live/x/r/index.m3u8)" = 0 ]
 }
 
+@test "a transport stream: every frame of picture and sound, at its time, in segments that stand alone" {
+	flv-ladder source="$A" 90p="$B" >ladder.flv
+	lv-segment --format ts --dir live/x --archive archive ladder.flv
+	[ "$(find live/x -name '*.mp4' -o -name '*.m4s' -o -path '*audio*' | wc -l)" = 0 ]
+	! grep -q -e EXT-X-MAP -e 'EXT-X-MEDIA:' live/x/*.m3u8 live/x/*/*.m3u8
+	[ "$(grep -c STREAM-INF live/x/master.m3u8)" = 2 ]
+	local r f t
+	for r in source:$A 90p:$B; do
+		f=${r#*:} r=${r%%:*}
+		for t in live/x archive/*; do
+			run -0 --separate-stderr ffmpeg -nostdin -v warning -i $t/$r/index.m3u8 -map 0 -f null -
+			[ -z "$stderr" ] || { echo "$stderr"; false; }
+		done
+		for t in v a; do # what a decoder makes of it, and when; the clock is 1.4 s ahead
+			ffmpeg -nostdin -v error -copyts -i "$f" -map 0:$t -f framemd5 - | awk -F, '!/^#/ { print $6 }' >want
+			ffmpeg -nostdin -v error -copyts -i live/x/$r/index.m3u8 -map 0:$t -f framemd5 - | awk -F, '!/^#/ { print $6 }' >got
+			[ "$(wc -l <want)" -gt 200 ]
+			diff want got >/dev/null || [ $t = a ] # a decoder's first frame of sound differs where the encoder's delay is told
+			[ $t = v ] || [ "$(wc -l <got)" -ge "$(wc -l <want)" ]
+			ffprobe -v error -select_streams $t -show_entries packet=pts_time -of csv=p=0 "$f" | awk -F, 'NF { printf "%d\n", $1 * 1000 + 0.5 }' | sort -n >want
+			ffprobe -v error -select_streams $t -show_entries packet=pts_time -of csv=p=0 live/x/$r/index.m3u8 |
+				awk -F, 'NF { printf "%d\n", ($1 - 1.4) * 1000 + 0.5 }' | sort -n >got
+			[ "$(wc -l <want)" = "$(wc -l <got)" ]
+			paste want got | awk '{ d = $1 - $2; if (d > 22 || d < -22) exit 1 }' # sound lies on its grid
+			[ $t = a ] || paste want got | awk '{ d = $1 - $2; if (d > 1 || d < -1) exit 1 }'
+		done
+		for f in live/x/$r/*.ts; do # each begins with the tables and a key frame, by itself
+			[ $(($(stat -c %s "$f") % 188)) = 0 ]
+			ffprobe -v error -select_streams v -show_entries packet=flags -of csv=p=0 "$f" | head -n 1 | grep -q K
+		done
+		cat $(printf '%s\n' live/x/$r/*.ts | sort -V) >all.ts # no counter is out of step
+		run -0 --separate-stderr ffmpeg -nostdin -v warning -i all.ts -map 0 -c copy -f null -
+		[ -z "$stderr" ] || { echo "$stderr"; false; }
+	done
+	gst-launch-1.0 -q filesrc location=all.ts ! tsdemux name=d d. ! queue ! h264parse ! avdec_h264 ! fakesink d. ! queue ! aacparse ! avdec_aac ! fakesink
+	# Sound alone, and a restart.
+	ffmpeg -nostdin -v error -i "$A" -vn -c copy -f flv sound.flv
+	lv-segment --format ts --dir live/s sound.flv
+	[ "$(packets live/s/audio-source/index.m3u8)" = "$(packets sound.flv)" ]
+	lv-segment --format ts --dir live/s sound.flv
+	grep -q MEDIA-SEQUENCE live/s/audio-source/index.m3u8
+	run -64 --separate-stderr lv-segment --format mkv --dir live/s sound.flv
+	[[ $stderr == *'--format mkv: fmp4 or ts'* ]]
+}
+
 @test "what is not FLV, is cut off or is empty is said, and exits 65" {
 	ffmpeg -v error -i "$A" -c copy -t 1 -f mpegts t.ts
 	run -65 --separate-stderr lv-segment --dir live/t t.ts
