@@ -57,7 +57,7 @@ check() { "$ROOT/examples/hls-check" "$@"; }
 @test "hls-check sees what changes from one playlist to the next" {
 	local rule edit fault pid
 	while IFS='|' read -r rule edit; do
-		rm -rf ../live
+		rm -rf ../live err
 		cp -r "$GOOD" ../live
 		sed -i '/ENDLIST/d' ../live/*/index.m3u8
 		check --verbose --for 60 ../live/master.m3u8 >out 2>err 3>&- &

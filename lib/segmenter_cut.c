@@ -1,0 +1,282 @@
+/* Segmenter: where all tracks are cut. */
+#include "segmenter_parts.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* Others have gone on without it: it is not waited for until it is back. */
+static bool
+is_away(const struct segmenter *g, const struct strand *k)
+{
+	return k->last != INT64_MIN && g->newest - k->last > LATE;
+}
+
+/* The track that the cuts follow: the first encoded picture, else the source, else the sound. */
+static int
+pick_leader(const struct segmenter *g)
+{
+	int i, best = -1, score = INT_MIN, s;
+
+	for (i = 0; i < g->strands; i++) {
+		const struct strand *k = &g->strand[i];
+
+		if (!k->known)
+			continue;
+		s = (k->video ? is_source(k) ? 2 : 3 : 1) - (is_away(g, k) ? 3 : 0);
+		if (s > score) {
+			score = s;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* Where a track's queue is divided for a cut at t; *ready: nothing more has to come first. */
+static size_t
+divide(const struct segmenter *g, int track, int64_t t, bool *ready)
+{
+	const struct strand *k = &g->strand[track];
+	size_t i;
+
+	*ready = false;
+	for (i = 0; k->video && i < k->count; i++)
+		if (k->samples[i].idr && when(k, &k->samples[i]) >= t - NEAR &&
+			when(k, &k->samples[i]) <= t + NEAR) {
+			*ready = true;
+			return i;
+		}
+	if (k->count)
+		*ready = to_hz(k, k->samples[k->count - 1].dts) > t + (k->video ? NEAR : 0) ||
+			(!k->video && when(k, &k->samples[k->count - 1]) >= t);
+	for (i = 0; i < k->count; i++)
+		if (when(k, &k->samples[i]) >= t)
+			return i;
+	return i;
+}
+
+static void
+close_segment(struct segmenter *g, int64_t end, bool all)
+{
+	struct segment *s = &g->list[g->listed];
+	int64_t dur = end - g->start;
+	size_t counts[TRACKS_MAX];
+	bool ready;
+	int i, sec;
+
+	memset(s, 0, sizeof(*s));
+	s->n = g->next_n++;
+	s->pts = g->start;
+	s->dur = dur > 0 ? dur : 1;
+	s->wall_ms = g->origin_ms + g->start / 90;
+	s->discontinuity = g->broken && (g->listed || s->n > 0);
+	s->independent = !(g->leader >= 0 && g->strand[g->leader].video) ||
+		(g->strand[g->leader].count && g->strand[g->leader].samples[0].idr);
+	g->broken = false;
+	if (!s->independent && !g->dependent)
+		g->dependent = g->master_due = true;
+	snprintf(s->file, sizeof(s->file), "%s-%" PRId64 "-%" PRId64 ".%s", g->broadcast, g->epoch, s->n,
+		g->how.ts ? "ts" : "m4s");
+	sec = (int)((s->dur + HZ / 2) / HZ);
+	if (!g->target_s) {
+		g->target_s = (g->how.target_ms + 999) / 1000;
+		if (sec > g->target_s)
+			g->target_s = sec;
+		g->master_due = true;
+	}
+	for (i = 0; i < g->strands; i++)
+		counts[i] = all ? g->strand[i].count : divide(g, i, end, &ready);
+	for (i = 0; i < g->strands; i++)
+		seg_put_media(g, i, s, counts);
+	for (i = 0; i < g->strands; i++)
+		seg_drop_samples(&g->strand[i], counts[i]);
+	g->listed++;
+	while (g->listed > g->how.window)
+		seg_drop_first(g);
+	for (i = 0; i < g->strands; i++)
+		seg_put_playlist(g, i, false);
+	seg_put_master(g);
+	if (g->archive >= 0 &&
+		(!g->archived_ms || clock_mono_ms() - g->archived_ms >= ARCHIVE_EVERY_MS))
+		seg_put_archive(g, false);
+	g->start = end;
+	g->fresh = false;
+	seg_put_state(g);
+	seg_expire(g, clock_wall_ms());
+}
+
+/* The first frame of a run: what lies before it in the other tracks has nowhere to go. */
+static bool
+start(struct segmenter *g)
+{
+	struct strand *k;
+	int64_t first;
+	size_t i, n;
+	int j;
+
+	if ((j = pick_leader(g)) < 0)
+		return false;
+	k = &g->strand[j];
+	/* Sound that waits in vain for its picture goes alone. */
+	if (!k->count && g->newest != INT64_MIN)
+		for (i = 0; i < (size_t)g->strands; i++) {
+			struct strand *a = &g->strand[i];
+
+			if (a->count && a->last - when(a, &a->samples[0]) > LATE + JUMP) {
+				j = (int)i;
+				k = a;
+				break;
+			}
+		}
+	if (!k->count || (k->video && !k->samples[0].idr))
+		return false;
+	/* A picture that only onMetaData has told of so far is given the time to come. */
+	for (i = 0; !k->video && i < (size_t)g->strands; i++)
+		if (g->strand[i].video && g->strand[i].type && !g->strand[i].known &&
+			k->last - when(k, &k->samples[0]) < LATE)
+			return false;
+	g->leader = j;
+	g->start = when(k, &k->samples[0]);
+	first = to_hz(k, k->samples[0].dts) - LEAD;
+	if (g->start < 0)
+		g->start = 0;
+	for (j = 0; j < g->strands; j++) {
+		k = &g->strand[j];
+		if (j == g->leader)
+			continue;
+		for (n = 0; n < k->count && when(k, &k->samples[n]) < (k->video ? g->start - NEAR : first); n++)
+			;
+		seg_drop_samples(k, n);
+	}
+	g->started = true;
+	g->cutting = false;
+	return true;
+}
+
+/* The next instant to cut at, once the leader has shown it. */
+static bool
+decide(struct segmenter *g)
+{
+	struct strand *k;
+	int64_t target = MS(g->how.target_ms), high, gop = 0, last, limit, t;
+	size_t i;
+
+	if (is_away(g, &g->strand[g->leader]))
+		g->leader = pick_leader(g);
+	k = &g->strand[g->leader];
+	limit = g->target_s ? (int64_t)g->target_s * HZ + HZ / 2 - 1 : GOP_MAX;
+	last = g->start;
+	high = g->start;
+	for (i = 0; i < k->count; i++) {
+		const struct sample *s = &k->samples[i];
+
+		t = when(k, s);
+		if (i && k->video && s->idr) {
+			gop = t - last;
+			last = t;
+			if (t - g->start >= target - MS(50) ||
+				(t - g->start + gop > (g->target_s ? limit : target + HZ / 2) &&
+					t - g->start >= MS(500))) {
+				g->cut = t;
+				return g->cutting = true;
+			}
+		}
+		if (i && t >= high && !k->video && t - g->start >= target) {
+			g->cut = t;
+			return g->cutting = true;
+		}
+		/* Past the limit without a key frame: cut before the frame that would cross it. */
+		if (i && t - g->start > limit) {
+			g->cut = high > g->start ? high : t;
+			return g->cutting = true;
+		}
+		if (t > high)
+			high = t;
+	}
+	if (g->newest - g->start > target + LATE + limit ||
+		(g->newest - g->start > target + LATE && k->last < g->start + target &&
+			g->newest - k->last > LATE)) {
+		g->cut = g->start + target; /* the leader is away, the others go on */
+		return g->cutting = true;
+	}
+	return false;
+}
+
+void
+seg_cut(struct segmenter *g)
+{
+	bool ready, waiting;
+	int i;
+
+	for (;;) {
+		if (!g->started && !start(g))
+			return;
+		if (!g->cutting && !decide(g))
+			return;
+		waiting = false;
+		for (i = 0; i < g->strands; i++) {
+			struct strand *k = &g->strand[i];
+
+			if (!k->known && !(k->type && k->last == INT64_MIN && g->fresh))
+				continue;
+			divide(g, i, g->cut, &ready);
+			k->idle = !ready && (g->newest - g->cut > LATE || is_away(g, k));
+			waiting |= !ready && !k->idle;
+		}
+		if (waiting)
+			return;
+		g->cutting = false;
+		close_segment(g, g->cut, false);
+	}
+}
+
+/* Everything that has come goes out; what comes next is a new run. */
+void
+seg_flush(struct segmenter *g)
+{
+	int64_t end = INT64_MIN;
+	bool any = false;
+	int i;
+
+	if (!g->started)
+		start(g);
+	while (g->started && (g->cutting || decide(g))) {
+		g->cutting = false;
+		close_segment(g, g->cut, false);
+	}
+	for (i = 0; g->started && i < g->strands; i++) {
+		struct strand *k = &g->strand[i];
+		int64_t t = INT64_MIN, d;
+		size_t j;
+
+		for (j = 0; j < k->count; j++)
+			if (when(k, &k->samples[j]) > t)
+				t = when(k, &k->samples[j]);
+		if (!k->count)
+			continue;
+		any = true;
+		d = k->count > 1 ? k->samples[k->count - 1].dts - k->samples[k->count - 2].dts :
+				   k->last_dur;
+		t += to_hz(k, d > 0 ? d : 1);
+		if (i == g->leader || (end == INT64_MIN && !g->strand[g->leader].count))
+			end = t;
+	}
+	if (any && end > g->start) {
+		int64_t limit = (int64_t)g->target_s * HZ + HZ / 2 - 1;
+
+		if (g->target_s && end - g->start > limit)
+			end = g->start + limit;
+		close_segment(g, end, true);
+	}
+	for (i = 0; i < g->strands; i++) {
+		seg_drop_samples(&g->strand[i], g->strand[i].count);
+		g->strand[i].last = INT64_MIN;
+		g->strand[i].audio_on = false;
+	}
+	g->started = g->cutting = false;
+	g->newest = INT64_MIN;
+	g->broken = g->broken || g->listed || !g->fresh;
+}
