@@ -66,6 +66,7 @@ new_broadcast(struct segmenter *g, const char *broadcast)
 	g->dependent = false;
 	g->started_ms = clock_wall_ms();
 	g->broken = false;
+	g->have = 0;
 	g->inits = 0;
 	for (i = 0; i < g->strands; i++) {
 		g->strand[i].init[0] = '\0';

@@ -108,6 +108,20 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 	seg_expire(g, clock_wall_ms());
 }
 
+/* Whoever restarts us sends the last group of pictures again: it begins where the listed media ends. */
+static void
+skip_known(struct segmenter *g, struct strand *k)
+{
+	size_t i;
+
+	if (!k->count || when(k, &k->samples[0]) < g->have - AGAIN)
+		return; /* something else */
+	for (i = 0; i < k->count; i++)
+		if (when(k, &k->samples[i]) >= g->have - LEAD && (!k->video || k->samples[i].idr))
+			break;
+	seg_drop_samples(k, i);
+}
+
 /* The first frame of a run: what lies before it in the other tracks has nowhere to go. */
 static bool
 start(struct segmenter *g)
@@ -131,8 +145,11 @@ start(struct segmenter *g)
 				break;
 			}
 		}
+	if (g->have)
+		skip_known(g, k);
 	if (!k->count || (k->video && !k->samples[0].idr))
 		return false;
+	g->have = 0;
 	/* A picture that only onMetaData has told of so far is given the time to come. */
 	for (i = 0; !k->video && i < (size_t)g->strands; i++)
 		if (g->strand[i].video && g->strand[i].type && !g->strand[i].known &&

@@ -32,6 +32,7 @@
 #define STATE_MAX (8 << 20)      /* bytes of .state.json */
 #define EXPIRING_MAX 50000
 #define ARCHIVE_EVERY_MS 60000   /* how often the archive's playlists are rewritten */
+#define AGAIN MS(30000)          /* a writer before us had this much: it is what came before, again */
 #define UNFIT 3                  /* gaps in a row that take the source off the master */
 #define BASE 64                  /* <broadcast>-<epoch>-<n> */
 #define NAME 80
@@ -103,6 +104,7 @@ struct segmenter {
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */
 	int64_t start, cut, newest, moved; /* moved: added to all times after a jump back */
+	int64_t have; /* what lies before was written by the process before us; 0: nothing */
 	int leader;
 	int64_t declared_bps, archived_ms;
 };

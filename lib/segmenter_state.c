@@ -185,6 +185,7 @@ seg_get_state(struct segmenter *g)
 	g->gone_dsn = int_of(o, "gone_discontinuities");
 	g->target_s = (int)int_of(o, "target_s");
 	g->dependent = json_is_true(json_object_get(o, "dependent"));
+	g->have = int_of(o, "end_pts");
 	json_array_foreach(json_object_get(o, "expiring"), i, e)
 		if (safe_path(text_of(e, "path")))
 			bury(g, text_of(e, "path"), int_of(e, "when_ms"));

@@ -72,8 +72,10 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 
 @test "a restart goes on with the numbers, a discontinuity and new names" {
 	flvmark 01jdabcdef0 7 s1 open "$A" >m.flv
+	ffmpeg -v error -i "$A" -c copy -output_ts_offset 8.1 -f flv later.flv
+	flvmark 01jdabcdef0 7 s1 open later.flv >later.m.flv
 	run -75 lv-segment --dir live/x m.flv
-	run -75 lv-segment --dir live/x m.flv
+	run -75 lv-segment --dir live/x later.m.flv
 	cd live/x/source
 	[ "$(grep -c EXTINF index.m3u8)" = 8 ]
 	[ "$(grep -c 'EXT-X-DISCONTINUITY$' index.m3u8)" = 1 ]
@@ -85,6 +87,20 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	run -75 lv-segment --dir live/x m.flv
 	grep -q 'MEDIA-SEQUENCE:8$' live/x/source/index.m3u8
 	grep -q 'DISCONTINUITY-SEQUENCE:2$' live/x/audio-source/index.m3u8
+}
+
+@test "a restart that is sent what there was begins where it ended" {
+	ffmpeg -v error -i "$A" -c copy -output_ts_offset 4.1 -f flv again.flv # the second half of it, and four seconds more
+	flvmark 01jdabcdef0 7 s1 open "$A" >m.flv
+	flvmark 01jdabcdef0 7 s1 end again.flv >again.m.flv
+	run -75 lv-segment --dir live/x m.flv
+	lv-segment --dir live/x again.m.flv
+	[ "$(grep -c EXTINF live/x/source/index.m3u8)" = 6 ]
+	[ "$(grep -c EXTINF live/x/audio-source/index.m3u8)" = 6 ]
+	ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 live/x/source/index.m3u8 | wc -l >frames
+	[ "$(grep PROGRAM-DATE-TIME live/x/source/index.m3u8 | sort -c && echo sorted)" = sorted ]
+	[ "$(grep PROGRAM-DATE-TIME live/x/source/index.m3u8 | sort -u | wc -l)" = 6 ]
+	[ "$(cat frames)" -ge 358 ] && [ "$(cat frames)" -le 362 ]
 }
 
 @test "a new broadcast starts with an empty playlist, and the numbers go on" {
