@@ -27,7 +27,7 @@ PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libsw
 LIBS_lv-transcode = -lm
 LIBS_test_ladder  = -lm
 PKG_lv-remux     = libavformat libavcodec libavutil libseccomp
-PKG_lv-serve     = libmicrohttpd zlib
+PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
 LIBS_rtmp-accept = -lev
 

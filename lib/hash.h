@@ -1,4 +1,4 @@
-/* hash: SHA-256 and unguessable bytes; the one place that calls OpenSSL for them. */
+/* hash: SHA-256, plain and keyed, and unguessable bytes; the one place that calls OpenSSL for them. */
 #ifndef LV_HASH_H
 #define LV_HASH_H
 
@@ -8,6 +8,7 @@
 #define HASH_BYTES 32
 
 int hash_sha256(uint8_t out[HASH_BYTES], const void *data, size_t n); /* 0 or -EIO */
+int hash_hmac(uint8_t out[HASH_BYTES], const void *key, size_t, const void *data, size_t); /* SHA-256 */
 int hash_random(void *, size_t n); /* 0 or -EIO */
 
 #endif

@@ -15,6 +15,8 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	ev_io io;
 	ev_timer timer;
+	unsigned conns;
+	bool freed; /* a place, where all were taken */
 };
 
 struct conn {
@@ -155,6 +157,7 @@ conn_change(void *ctx, struct MHD_Connection *c, void **slot, enum MHD_Connectio
 			conn->next->link = &conn->next;
 		h->conns = conn;
 		h->nconns++;
+		l->conns++;
 		*slot = conn;
 		return;
 	}
@@ -163,6 +166,7 @@ conn_change(void *ctx, struct MHD_Connection *c, void **slot, enum MHD_Connectio
 	if ((*conn->link = conn->next))
 		conn->next->link = conn->link;
 	h->nconns--;
+	l->freed |= l->conns-- >= h->config.max_connections;
 	free(conn);
 	*slot = NULL;
 }
@@ -172,7 +176,10 @@ pump(struct listener *l)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	MHD_run(l->daemon);
+	do { /* the library looks for who waits to be accepted at the beginning of a run only */
+		l->freed = false;
+		MHD_run(l->daemon);
+	} while (l->freed);
 	ev_timer_stop(l->httpd->loop, &l->timer);
 	if (MHD_get_timeout(l->daemon, &ms) == MHD_YES) {
 		ev_timer_set(&l->timer, (double)ms / 1000, 0);

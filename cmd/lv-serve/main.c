@@ -28,9 +28,9 @@
 #include "web.h"
 
 #define DRAIN_S 10
-#define PEM_MAX (1 << 20)
+#define FILE_MAX (1 << 20)
 
-static char *root_path, **listens, *player_path, *cert_path, *key_path;
+static char *root_path, **listens, *player_path, *cert_path, *key_path, *secret_path;
 static int max_connections = 10000, proxied;
 
 static const struct poptOption options[] = {
@@ -39,7 +39,9 @@ static const struct poptOption options[] = {
 	{ "player", 'p', POPT_ARG_STRING, &player_path, 0, "take the player's files from DIR", "DIR" },
 	{ "cert", 'c', POPT_ARG_STRING, &cert_path, 0, "speak TLS with this PEM chain", "FILE" },
 	{ "key", 'k', POPT_ARG_STRING, &key_path, 0, "the certificate's private key, PEM", "FILE" },
-	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N an address open", "N" },
+	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N open (10000)", "N" },
+	{ "token-secret", 't', POPT_ARG_STRING, &secret_path, 0,
+		"serve streams below signed prefixes only, /p/EXP/HMAC", "FILE" },
 	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
 	OPT_COMMON
 };
@@ -50,6 +52,7 @@ static struct server {
 	struct viewers *viewers;
 	struct list *list;
 	int64_t started_ms, drain_until_ms;
+	struct token_key key;
 	bool draining;
 	ev_signal term, intr;
 	ev_timer tick;
@@ -103,6 +106,7 @@ on_request(void *ctx, struct httpd_request *req)
 	size_t path = strcspn(req->target, "?#"), len;
 	bool get = !strcmp(req->method, "GET") || !strcmp(req->method, "HEAD");
 	struct origin_seen seen;
+	static const char none[] = "{\"streams\":[]}";
 	const char *agent, *text;
 	char remote[INET6_ADDRSTRLEN];
 
@@ -110,7 +114,9 @@ on_request(void *ctx, struct httpd_request *req)
 	if (get && path == 8 && !strncmp(req->target, "/healthz", path)) {
 		say_health(req);
 	} else if (get && path == 13 && !strncmp(req->target, "/streams.json", path)) {
-		if ((text = list_text(server.list, server.viewers, &len)))
+		if (server.key.secret) /* who has no link to a stream is not told of it */
+			origin_say(req, 200, "application/json", "public, max-age=60", none, sizeof(none) - 1);
+		else if ((text = list_text(server.list, server.viewers, &len)))
 			origin_say(req, 200, "application/json", "public, max-age=1", text, len);
 	} else {
 		origin_answer(server.origin, req, &seen);
@@ -172,9 +178,9 @@ folder_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A PEM file, whole; the key's may be read by its owner only. */
+/* A file, whole; one with a secret may be read by its owner only. */
 static char *
-pem_read(const char *path, bool secret)
+file_read(const char *path, bool secret, size_t min, const char *what)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
@@ -185,14 +191,25 @@ pem_read(const char *path, bool secret)
 		die(EX_NOINPUT, -errno, "cannot open %s", path);
 	if (secret && (st.st_mode & 077))
 		die(EX_NOPERM, 0, "%s can be read by others: chmod 600 %s", path, path);
-	if (!S_ISREG(st.st_mode) || st.st_size < 1 || st.st_size > PEM_MAX)
-		die(EX_DATAERR, 0, "%s is not a PEM file", path);
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)min || st.st_size > FILE_MAX)
+		die(EX_DATAERR, 0, "%s is not %s", path, what);
 	if (!(text = calloc(1, (size_t)st.st_size + 1)))
 		die(EX_OSERR, -ENOMEM, "cannot start");
 	if ((n = read(fd, text, (size_t)st.st_size)) < 0)
 		die(EX_IOERR, -errno, "cannot read %s", path);
 	close(fd);
 	return text;
+}
+
+static void
+take_secret(void)
+{
+	char *text = file_read(secret_path, true, TOKEN_SECRET_MIN, "a secret of 16 bytes or more");
+
+	server.key.size = strcspn(text, "\r\n");
+	server.key.secret = text;
+	if (server.key.size < TOKEN_SECRET_MIN)
+		die(EX_DATAERR, 0, "%s is not a secret of 16 bytes or more", secret_path);
 }
 
 static void
@@ -282,16 +299,18 @@ main(int argc, char **argv)
 	if ((root = folder_open(root_path)) < 0)
 		die(EX_NOINPUT, root, "cannot open %s", root_path);
 	player = player_open();
-	config.max_connections = (unsigned)max_connections;
-	config.cert = cert_path ? pem_read(cert_path, false) : NULL;
-	config.key = key_path ? pem_read(key_path, true) : NULL;
+	config.max_connections = (unsigned)(max_connections < n ? 1 : max_connections / n);
+	config.cert = cert_path ? file_read(cert_path, false, 1, "a PEM file") : NULL;
+	config.key = key_path ? file_read(key_path, true, 1, "a PEM file") : NULL;
+	if (secret_path)
+		take_secret();
 	for (i = 0; i < n; i++)
 		fds[i] = listen_on(listens[i]);
 	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
 	server.started_ms = clock_mono_ms();
 	if ((r = httpd_new(&server.httpd, loop, &config)) < 0 ||
-		(r = origin_new(&server.origin, root, player)) < 0 ||
+		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL)) < 0 ||
 		(r = viewers_new(&server.viewers)) < 0 || (r = list_new(&server.list, root)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	for (i = 0; i < n; i++)
@@ -316,6 +335,7 @@ main(int argc, char **argv)
 	origin_free(&server.origin);
 	free((char *)config.cert);
 	free((char *)config.key);
+	free((char *)server.key.secret);
 	events_close(1000);
 	return EX_OK;
 }

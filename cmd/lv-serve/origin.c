@@ -63,6 +63,7 @@ struct entry {
 
 struct origin {
 	int root, player;
+	const struct token_key *key; /* NULL: everything is public */
 	struct entry *sets[SETS][WAYS];
 };
 
@@ -394,8 +395,8 @@ send_entry(struct httpd_request *req, struct entry *e)
 void
 origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *seen)
 {
-	char path[ORIGIN_PATH_MAX];
-	const char *file = path;
+	char whole[ORIGIN_PATH_MAX];
+	const char *path = whole, *file, *why;
 	const struct kind *kind;
 	struct entry *e;
 	int folder = o->root, r;
@@ -410,10 +411,16 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		refuse(req, 405, "only GET and HEAD\n");
 		return;
 	}
-	if ((r = web_path(req->target, path, sizeof(path))) < 0) {
+	if ((r = web_path(req->target, whole, sizeof(whole))) < 0) {
 		refuse(req, r == -ENAMETOOLONG ? 414 : 400, "no such thing\n");
 		return;
 	}
+	if (o->key && (!strncmp(path, "p/", 2) || !strncmp(path, "live/", 5)) &&
+		!(path = token_strip(o->key, path, clock_wall_ms() / 1000, &why))) {
+		origin_say(req, 403, "text/plain; charset=utf-8", "no-store", why, strlen(why));
+		return;
+	}
+	file = path;
 	live = !strncmp(path, "live/", 5);
 	if (live && path[5]) {
 		size_t n = strcspn(path + 5, "/");
@@ -460,7 +467,7 @@ origin_sweep(struct origin *o, int64_t now_ms)
 }
 
 int
-origin_new(struct origin **out, int root, int player)
+origin_new(struct origin **out, int root, int player, const struct token_key *key)
 {
 	struct origin *o = calloc(1, sizeof(*o));
 
@@ -468,6 +475,7 @@ origin_new(struct origin **out, int root, int player)
 		return -ENOMEM;
 	o->root = root;
 	o->player = player;
+	o->key = key;
 	*out = o;
 	return 0;
 }

@@ -6,7 +6,8 @@
  *         has a name we know how to label, and no part of its path begins with a dot.
  *         What was opened is kept open for a while; a version is told by inode, size and time,
  *         asked for again after ORIGIN_FRESH_MS.  Text is compressed once a version.
- * Owner:  new takes both descriptors; player may be -1.
+ *         With a token key a stream is there below a token's prefix only.
+ * Owner:  new takes both descriptors; player may be -1; the key is borrowed, or NULL.
  */
 #ifndef LV_ORIGIN_H
 #define LV_ORIGIN_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "httpd.h"
+#include "token.h"
 
 #define ORIGIN_FRESH_MS 50
 #define ORIGIN_KEEP_MS 15000
@@ -28,7 +30,7 @@ struct origin_seen {
 	bool playlist;      /* a playlist of it was there and asked for */
 };
 
-int origin_new(struct origin **, int root, int player);
+int origin_new(struct origin **, int root, int player, const struct token_key *);
 void origin_answer(struct origin *, struct httpd_request *, struct origin_seen *);
 void origin_sweep(struct origin *, int64_t now_ms);
 void origin_free(struct origin **);

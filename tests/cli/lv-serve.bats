@@ -170,3 +170,51 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	[ "$help" = "$bash" ]
 	[ "$help" = "$zsh" ]
 }
+
+@test "with a secret a stream is there for those who have a link, until it is over" {
+	head -c 20 /dev/urandom | xxd -p >secret
+	chmod 644 secret
+	run -77 --separate-stderr lv-serve --root root --player player --listen 127.0.0.1:0 --token-secret secret
+	[[ $stderr == *'secret can be read by others: chmod 600 secret'* ]]
+	chmod 600 secret
+	(umask 077 && echo short >short)
+	run -65 --separate-stderr lv-serve --root root --player player --listen 127.0.0.1:0 --token-secret short
+	[[ $stderr == *'short is not a secret of 16 bytes or more'* ]]
+	mkdir root/live/other
+	echo '#EXTM3U' >root/live/other/master.m3u8
+	serve --token-secret secret
+	# The manual's own lines make the link.
+	sed -n '/^exp=/,/^echo/p' "$ROOT/man/lv-serve.1" | sed 's/alice/demo/g; s/\\e$/\\/' >link
+	sed -n '/^exp=/,/^mac=.*/p' link | grep -q exp=
+	P=$(bash link | sed 's|http://tv.example:8080\(.*\)/watch/demo|\1|')
+	[[ $P == /p/*/* ]]
+	[ "$(status "$U$P/live/demo/master.m3u8")" = 200 ]
+	[ "$(status -r 0-9 "$U$P/live/demo/source/0123456789-1-1.m4s")" = 206 ]
+	[ "$(status -I "$U$P/live/demo/source/index.m3u8")" = 200 ]
+	[ "$(status "$U$P/watch/demo")" = 200 ]
+	[ "$(curl -s "$U/streams.json")" = '{"streams":[]}' ]
+	local exp=${P#/p/} mac=${P##*/} bad
+	exp=${exp%/*}
+	for bad in /live/demo/master.m3u8 "$P/live/other/master.m3u8" "$P/live/demo/../other/master.m3u8" "/p/$exp/live/demo/master.m3u8" \
+		"/p/$((exp + 1))/$mac/live/demo/master.m3u8" "/p/$exp/${mac%?}x/live/demo/master.m3u8" "/p/$exp/${mac^^}/live/demo/master.m3u8" \
+		"/p/$exp/$mac/$P/live/demo/master.m3u8" "/p//$mac/live/demo/master.m3u8" "/p/$exp/$mac/master.m3u8" /%6cive/demo/master.m3u8 \
+		//live/demo/master.m3u8 /p/../live/demo/master.m3u8 /p/%2e%2e/live/demo/master.m3u8 /live/demo/source/0123456789-1-1.m4s; do
+		[[ $(status "$U$bad") == 40[034] ]] || { echo "$bad: $(status "$U$bad")"; false; }
+		[[ $(status -r 0-3 "$U$bad") == 40[034] ]]
+	done
+	exp=$(($(date +%s) - 1))
+	mac=$(printf %s "$exp/demo" | openssl dgst -sha256 -hmac "$(cat secret)" | sed 's/.* //')
+	[ "$(curl -s "$U/p/$exp/$mac/live/demo/master.m3u8")" = "this link is no longer good" ]
+	[ "$(status "$U/p/$exp/$mac/live/demo/master.m3u8")" = 403 ]
+}
+
+@test "no more connections than allowed, over all addresses; the next waits for its turn" {
+	serve --listen 127.0.0.1:0 --max-connections 4
+	wait_event events 5 '.event == "server.ready" and .port != '"$PORT" >/dev/null
+	exec 7<>"/dev/tcp/127.0.0.1/$PORT" 8<>"/dev/tcp/127.0.0.1/$PORT"
+	two() { [ "$(curl -s "http://127.0.0.1:$(jq -r 'select(.event == "server.ready").port' events | tail -n 1)/healthz" | jq .connections)" = 3 ]; }
+	eventually 5 two
+	run ! curl -s -m 1 "$U/healthz"
+	exec 7>&-
+	eventually 5 curl -sf -m 1 -o /dev/null "$U/healthz"
+}

@@ -1,6 +1,8 @@
 // One stream: waits for it, plays it at the live edge, and starts again by itself.
-const name = decodeURIComponent(location.pathname.split('/')[2] ?? '');
-const master = `/live/${encodeURIComponent(name)}/master.m3u8`;
+const [, prefix, last] = location.pathname.match(/^(.*)\/watch\/([^/]*)$/) ?? [, '', ''];
+const name = decodeURIComponent(last);
+const live_at = `${prefix}/live/${last}`; // a private stream's link has a signed prefix
+const master = `${live_at}/master.m3u8`;
 const $ = (id) => document.getElementById(id);
 const video = $('video');
 const page = document.body;
@@ -14,6 +16,7 @@ let wanted = true; // the viewer has not paused it
 const words = {
 	connecting: 'Connecting…',
 	offline: 'Offline. It starts here by itself when the stream begins.',
+	denied: 'This link is not good, or no longer. Ask for a new one.',
 	unreachable: 'The server cannot be reached. Trying again…',
 	unsupported: 'This browser cannot play the stream.',
 	stalled: 'Waiting for the picture…',
@@ -71,7 +74,9 @@ function retry(why) {
 async function connect() {
 	clearTimeout(waiting);
 	try {
-		const facts = await fetch(`/live/${encodeURIComponent(name)}/stream.json`, { cache: 'no-store' });
+		const facts = await fetch(`${live_at}/stream.json`, { cache: 'no-store' });
+		if (facts.status === 403)
+			return retry('denied');
 		if (facts.ok && (await facts.json()).live === false)
 			return retry('offline');
 		const reply = await fetch(master, { cache: 'no-store' });
@@ -125,11 +130,11 @@ function label(level, levels) {
 
 function quality(levels) {
 	const menu = $('quality');
-	const chosen = hls && !hls.autoLevelEnabled ? hls.currentLevel : -1;
+	const chosen = hls && !hls.autoLevelEnabled ? hls.loadLevel : -1;
 	const auto = new Option(hls && levels[hls.currentLevel] && chosen < 0
 		? `Auto (${label(levels[hls.currentLevel], levels)})` : 'Auto', '-1');
 	menu.replaceChildren(auto, ...levels.map((level, i) => new Option(label(level, levels), String(i))).reverse());
-	menu.value = String(hls?.nextLevel >= 0 && chosen >= 0 ? chosen : -1);
+	menu.value = String(chosen);
 	menu.disabled = levels.length < 2;
 }
 
@@ -197,8 +202,8 @@ $('mute').addEventListener('click', sound);
 $('live').addEventListener('click', live);
 $('full').addEventListener('click', full);
 $('quality').addEventListener('change', (event) => {
-	if (hls)
-		hls.nextLevel = Number(event.target.value);
+	if (hls) // from the next segment on: what is buffered is played, so that nothing stalls
+		hls.loadLevel = Number(event.target.value);
 });
 const keys = { ' ': toggle, k: toggle, m: sound, f: full, l: live };
 document.addEventListener('keydown', (event) => {
