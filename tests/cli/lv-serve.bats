@@ -20,6 +20,7 @@ setup() {
 
 teardown() {
 	[ -z "${PID-}" ] || kill "$PID" 2>/dev/null || :
+	[ -z "${FRONT-}" ] || kill "$FRONT" 2>/dev/null || :
 }
 
 serve() {
@@ -217,4 +218,38 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	run ! curl -s -m 1 "$U/healthz"
 	exec 7>&-
 	eventually 5 curl -sf -m 1 -o /dev/null "$U/healthz"
+}
+
+@test "nginx in front, as in the example: HTTP/2, ranges, media from its cache" {
+	command -v nginx >/dev/null || PATH=$PATH:/usr/sbin
+	serve --proxied
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost 2>/dev/null
+	local port=$((20000 + RANDOM % 20000)) tries # nginx takes no port 0
+	for tries in {1..10}; do
+		{
+			echo "pid $PWD/nginx.pid; error_log $PWD/nginx.log; daemon off; master_process off; events { } http { access_log off;"
+			for t in client_body proxy fastcgi uwsgi scgi; do echo "${t}_temp_path $PWD/tmp-$t;"; done
+			sed "s|/var/cache/nginx/lv|$PWD/cache|; s|127.0.0.1:8080|127.0.0.1:$PORT|; s|listen 443|listen 127.0.0.1:$port|
+				/listen \[::\]/d; s|/etc/ssl/live.example.org.pem|$PWD/tls.pem|; s|/etc/ssl/private/live.example.org.key|$PWD/tls.key|
+				s|proxy_cache lv;|& add_header X-Cache \$upstream_cache_status;|" "$ROOT/examples/nginx-front.conf"
+			echo "}"
+		} >nginx.conf
+		nginx -p "$PWD" -c "$PWD/nginx.conf" 2>nginx.err 3>&- &
+		FRONT=$!
+		eventually 3 curl -sk -o /dev/null "https://127.0.0.1:$port/healthz" && break
+		kill "$FRONT" 2>/dev/null || :
+		port=$((port + 1))
+	done
+	local h2=(curl -sk --http2 -w '%{http_version} %{http_code}') S=https://127.0.0.1:$port/live/demo
+	[ "$("${h2[@]}" -o list "$S/source/index.m3u8")" = "2 200" ]
+	cmp list root/live/demo/source/index.m3u8
+	[ "$("${h2[@]}" -r 10-19 -o part "$S/source/0123456789-1-1.m4s")" = "2 206" ]
+	cmp part <(tail -c +11 root/live/demo/source/0123456789-1-1.m4s | head -c 10)
+	[ "$("${h2[@]}" -o whole "$S/source/0123456789-1-1.m4s")" = "2 200" ]
+	cmp whole root/live/demo/source/0123456789-1-1.m4s
+	[ "$(header x-cache -k "$S/source/0123456789-1-1.m4s")" = HIT ]
+	[ -z "$(header x-cache -k "$S/source/index.m3u8")" ]
+	[ "$("${h2[@]}" -o none "$S/none.m4s")" = "2 404" ]
+	kill "$FRONT"
+	wait_event events 5 '.event == "play.started" and .remote == "127.0.0.1"' >/dev/null
 }
