@@ -17,6 +17,7 @@
 #endif
 
 #define CALLS_MAX 64
+#define LOW_WORD(arg) (offsetof(struct seccomp_data, args) + 8 * (arg)) /* both are little-endian */
 
 /* No file may be opened, made or removed: a rule set that handles all rights and grants none. */
 static int
@@ -34,10 +35,10 @@ no_files(void)
 }
 
 static int
-few_calls(int how, const int *calls, size_t n)
+few_calls(int how, const int *calls, size_t n, const struct jail_option *o)
 {
 #ifdef ARCH
-	struct sock_filter f[CALLS_MAX + 6];
+	struct sock_filter f[CALLS_MAX + 12];
 	struct sock_fprog prog = { .filter = f };
 	unsigned short k = 0;
 	unsigned deny = how == 2 ? SECCOMP_RET_LOG : SECCOMP_RET_KILL_PROCESS;
@@ -49,9 +50,16 @@ few_calls(int how, const int *calls, size_t n)
 	f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (i = 0; i < n; i++) /* the allowed ones jump to the last statement but one */
+	for (i = 0; i < n; i++) /* the allowed ones jump to the last statement, the others to the one before */
 		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i],
-			(unsigned char)(n - i), 0);
+			(unsigned char)(n - i + (o ? 5 : 0)), 0);
+	if (o) {
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 4);
+		f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_WORD(1));
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o->level, 0, 2);
+		f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_WORD(2));
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o->name, 1, 0);
+	}
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, deny);
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	prog.len = k;
@@ -60,6 +68,7 @@ few_calls(int how, const int *calls, size_t n)
 	(void)how;
 	(void)calls;
 	(void)n;
+	(void)o;
 	return -ENOSYS;
 #endif
 }
@@ -71,7 +80,7 @@ limit(int what, rlim_t value)
 }
 
 int
-jail_enter(int how, const int *calls, size_t n, size_t memory_max)
+jail_enter(int how, const int *calls, size_t n, const struct jail_option *option, size_t memory_max)
 {
 	int r, s;
 
@@ -85,6 +94,6 @@ jail_enter(int how, const int *calls, size_t n, size_t memory_max)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = no_files();
-	s = few_calls(how, calls, n);
+	s = few_calls(how, calls, n, option);
 	return r ? r : s;
 }

@@ -11,6 +11,10 @@
 
 #include <stddef.h>
 
-int jail_enter(int how, const int *calls, size_t ncalls, size_t memory_max);
+/* The one socket option that may still be set; NULL: none. */
+struct jail_option {
+	int level, name;
+};
+int jail_enter(int how, const int *calls, size_t ncalls, const struct jail_option *, size_t memory_max);
 
 #endif

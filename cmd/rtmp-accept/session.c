@@ -34,6 +34,10 @@ static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS
 	SYS_madvise, SYS_futex, SYS_getrandom, SYS_exit_group, SYS_exit, SYS_rt_sigreturn,
 	SYS_restart_syscall };
 
+/* Publishers send a message's header by itself: while media flows we are not woken for that alone. */
+#define HEADER_ALONE 12
+static const struct jail_option wake_at = { SOL_SOCKET, SO_RCVLOWAT };
+
 static struct ipc_hello hello;
 static struct rtmp *rtmp;
 static struct buf batch;
@@ -276,6 +280,7 @@ listen_to_door(void)
 		leave(IPC_FAILED, "no way to the keeper");
 	asked = false;
 	heard_ms = clock_mono_ms();
+	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name, &(int){ HEADER_ALONE + 1 }, sizeof(int));
 	rtmp_allow(rtmp);
 	digest();
 }
@@ -329,7 +334,8 @@ main(void)
 		return 64;
 	syscall(SYS_close_range, IPC_FD + 1, ~0U, 0); /* whatever a careless parent left open */
 	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
-	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), MEMORY_MAX)) < 0 &&
+	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), &wake_at,
+		     MEMORY_MAX)) < 0 &&
 		write(STDERR_FILENO, warn, sizeof(warn) - 1) < 0)
 		return 71;
 	if (rtmp_new(&rtmp, hello.max_message, hello.play_url) < 0)
