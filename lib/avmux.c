@@ -56,8 +56,8 @@ static const struct {
 	{ FLV_MP3, AV_CODEC_ID_MP3 },
 };
 
-static enum AVCodecID
-codec_id(uint32_t fourcc)
+int
+avmux_codec(uint32_t fourcc)
 {
 	size_t i;
 
@@ -263,7 +263,7 @@ avmux_track(struct avmux *m, const struct flv_packet *head, const struct flv_pac
 {
 	const struct flv_packet *any = head ? head : first;
 	AVCodecParameters *par;
-	enum AVCodecID id = codec_id(any->codec);
+	enum AVCodecID id = avmux_codec(any->codec);
 	AVStream *st;
 	struct lane *l;
 

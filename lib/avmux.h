@@ -34,5 +34,6 @@ int avmux_params(struct avmux *, int track, const struct flv_packet *head);
 int avmux_finish(struct avmux *);
 void avmux_free(struct avmux **);
 const char *avmux_error(int err);
+int avmux_codec(uint32_t fourcc); /* libavcodec's number of it; 0: it is none of ours */
 
 #endif

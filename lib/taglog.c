@@ -48,7 +48,8 @@ struct states {
 struct taglog {
 	struct block *block, *spare; /* the one being filled */
 	size_t fill, parsed;         /* in the block: bytes read, bytes of whole tags */
-	int nspare;
+	int nspare, spare_max;
+	size_t block_size;
 	bool began, timed;
 	int64_t last;
 	int error;
@@ -77,8 +78,17 @@ taglog_new(struct taglog **out, size_t group_max)
 	if (!t)
 		return -ENOMEM;
 	t->group_max = group_max;
+	t->block_size = TAGLOG_BLOCK;
+	t->spare_max = SPARE_MAX;
 	*out = t;
 	return 0;
+}
+
+void
+taglog_small(struct taglog *t)
+{
+	t->block_size = TAGLOG_SMALL;
+	t->spare_max = 0;
 }
 
 static void
@@ -86,7 +96,7 @@ block_release(struct taglog *t, struct block *b)
 {
 	if (!b || --b->refs)
 		return;
-	if (b->cap == TAGLOG_BLOCK && t->nspare < SPARE_MAX) {
+	if (b->cap == t->block_size && t->nspare < t->spare_max) {
 		b->next = t->spare;
 		t->spare = b;
 		t->nspare++;
@@ -100,11 +110,11 @@ block_take(struct taglog *t, size_t cap)
 {
 	struct block *b = t->spare;
 
-	if (b && cap <= TAGLOG_BLOCK) {
+	if (b && cap <= t->block_size) {
 		t->spare = b->next;
 		t->nspare--;
 	} else {
-		cap = cap > TAGLOG_BLOCK ? cap : TAGLOG_BLOCK;
+		cap = cap > t->block_size ? cap : t->block_size;
 		if (!(b = malloc(sizeof(*b) + cap)))
 			return NULL;
 		b->cap = cap;

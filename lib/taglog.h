@@ -31,11 +31,13 @@
 
 #define TAGLOG_TAG_MAX (8 << 20)
 #define TAGLOG_BLOCK (512 << 10)
+#define TAGLOG_SMALL (64 << 10)
 #define TAGLOG_STATES 64         /* session mark, onMetaData, sequence headers of every track */
 #define CURSOR_FRONT (1 << 20)   /* marks kept for a reader that takes nothing */
 
 struct taglog;
 int taglog_new(struct taglog **, size_t group_max); /* bytes of a kept group; 0: keep none */
+void taglog_small(struct taglog *); /* one of many: small blocks, none kept for the next time */
 uint8_t *taglog_room(struct taglog *, size_t *room); /* NULL: no memory */
 void taglog_filled(struct taglog *, size_t n);
 int taglog_next(struct taglog *, struct flv_tag *, int64_t now);

@@ -6,6 +6,8 @@
 
 #include <libavcodec/avcodec.h>
 
+#include "avmux.h"
+
 struct decoder {
 	AVCodecContext *ctx;
 	AVPacket *pkt;
@@ -13,33 +15,13 @@ struct decoder {
 	int64_t bad;
 };
 
-static const struct {
-	uint32_t fourcc;
-	enum AVCodecID id;
-} codecs[] = {
-	{ FLV_AVC, AV_CODEC_ID_H264 },
-	{ FLV_HEVC, AV_CODEC_ID_HEVC },
-	{ FLV_AV1, AV_CODEC_ID_AV1 },
-	{ FLV_VP9, AV_CODEC_ID_VP9 },
-	{ FLV_AAC, AV_CODEC_ID_AAC },
-	{ FLV_OPUS, AV_CODEC_ID_OPUS },
-	{ FLV_FLAC, AV_CODEC_ID_FLAC },
-	{ FLV_AC3, AV_CODEC_ID_AC3 },
-	{ FLV_EAC3, AV_CODEC_ID_EAC3 },
-	{ FLV_MP3, AV_CODEC_ID_MP3 },
-};
-
 int
 decoder_new(struct decoder **out, const struct flv_packet *head)
 {
-	const AVCodec *codec = NULL;
+	const AVCodec *codec = avcodec_find_decoder((enum AVCodecID)avmux_codec(head->codec));
 	struct decoder *d;
-	size_t i;
 
 	*out = NULL;
-	for (i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-		if (codecs[i].fourcc == head->codec)
-			codec = avcodec_find_decoder(codecs[i].id);
 	if (!codec)
 		return -ENOTSUP;
 	if (!(d = calloc(1, sizeof(*d))))

@@ -1,5 +1,6 @@
 /* The media of a broadcast: records in, tags on one timeline out, queued for the program. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,6 +49,8 @@ media_open(void)
 	in.max = RECORD_MAX + RECORD_HEADER + READ_BYTES;
 	if ((r = taglog_new(&tags, keeper.hello.queue_bytes)) < 0)
 		return r;
+	taglog_small(tags);
+	mallopt(M_MMAP_THRESHOLD, TAGLOG_SMALL / 2); /* what is forgotten goes back at once */
 	return cursor_attach(&cursor, tags); /* the first program misses nothing */
 }
 

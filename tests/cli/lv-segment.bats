@@ -279,6 +279,21 @@ print(at)')
 	! find d/x -name '*.tmp' | grep .
 }
 
+@test "a read-only folder is said, and what it holds stays" {
+	[ "$(id -u)" = 0 ] || skip "needs a mount"
+	mkdir d
+	lv-segment --dir d/x "$A"
+	find d/x -type f -exec md5sum {} + | sort >before
+	mount --bind d d || skip "no mount here"
+	mount -o remount,ro,bind d
+	run -73 --separate-stderr lv-segment --dir d/x "$A"
+	[ "$stderr" = "lv-segment: cannot write to d/x: Read-only file system" ]
+	run -73 --separate-stderr lv-segment --dir d/y "$A"
+	[ "$stderr" = "lv-segment: cannot write to d/y: Read-only file system" ]
+	find d/x -type f -exec md5sum {} + | sort | diff before -
+	umount d
+}
+
 @test "a second writer waits, then exits 75" {
 	mkdir -p live/x
 	flock live/x/.lock env BUILD="$BUILD" bash -c 'lv-segment --dir live/x "$A"; echo $? >status' 2>err
