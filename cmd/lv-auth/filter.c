@@ -97,7 +97,7 @@ put_line(struct filter *f, struct json *j)
 }
 
 static void
-refuse(struct filter *f, const char *id, const char *reason, bool busy)
+refuse(struct filter *f, const char *id, const char *reason, const char *busy)
 {
 	char text[TOLD_MAX];
 	struct json j;
@@ -106,8 +106,10 @@ refuse(struct filter *f, const char *id, const char *reason, bool busy)
 	json_str(&j, "id", id);
 	json_bool(&j, "allow", false);
 	json_str(&j, "reason", reason);
-	if (busy)
+	if (busy) { /* the stream, so that the door can ask its publisher to give way */
 		json_bool(&j, "busy", true);
+		json_str(&j, "stream", busy);
+	}
 	put_line(f, &j);
 }
 
@@ -141,15 +143,15 @@ judge(struct filter *f, const struct ask *a)
 	int r;
 
 	if (keys_refusal(k, a->app, now_ms)) {
-		refuse(f, a->id, "unknown key", false);
+		refuse(f, a->id, "unknown key", NULL);
 		return;
 	}
 	r = airings_ask(f->airings, k->stream, *a->session ? a->session : a->id, now_ms, &x, &resumed);
 	if (r < 0) {
 		complain(r, "cannot take another stream");
-		refuse(f, a->id, "try again later", false);
+		refuse(f, a->id, "try again later", NULL);
 	} else if (!r) {
-		refuse(f, a->id, "already publishing", true);
+		refuse(f, a->id, "already publishing", k->stream);
 	} else {
 		allow(f, a->id, k, x, resumed);
 	}
@@ -166,7 +168,7 @@ take_line(struct filter *f, const char *line, size_t n)
 		return;
 	if ((r = ask_parse(&a, line, n)) < 0) {
 		if (*a.id)
-			refuse(f, a.id, "malformed request", false);
+			refuse(f, a.id, "malformed request", NULL);
 		else
 			complain(0, "a line on standard input is no request and no notice");
 	} else if (a.kind == ASK_PUBLISH) {
@@ -177,7 +179,7 @@ take_line(struct filter *f, const char *line, size_t n)
 		else if (!r)
 			inform("a notice about a broadcast that is not known");
 	} else if (*a.id) {
-		refuse(f, a.id, "unknown request", false);
+		refuse(f, a.id, "unknown request", NULL);
 	} else {
 		inform("a notice that is not known");
 	}

@@ -151,7 +151,8 @@ take_verdict(const json_t *o, struct verdict *v)
 	if (!text_of(o, "reason", v->reason, sizeof(v->reason)))
 		return false;
 	if (!v->allow)
-		return true;
+		return !v->busy || (text_of(o, "stream", v->stream, sizeof(v->stream)) &&
+			(!*v->stream || mark_stream_name(v->stream)));
 	if (!text_of(o, "stream", v->stream, sizeof(v->stream)) || !mark_stream_name(v->stream) ||
 		!text_of(o, "user", v->user, sizeof(v->user)) ||
 		!text_of(o, "broadcast", v->broadcast, sizeof(v->broadcast)) ||

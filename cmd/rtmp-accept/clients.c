@@ -33,6 +33,8 @@ struct client {
 	int media;         /* the session's end of the media socket, while a keeper takes it */
 	char session[65], broadcast[27], remote[64], ip[48], local_ip[48], app[129], client[129];
 	uint16_t port, local_port;
+	struct ipc_ask *ask; /* until its verdict */
+	bool again;          /* it was put twice */
 	struct client *next;
 };
 
@@ -45,6 +47,25 @@ set_state(struct client *c, enum state state)
 	pending += (state != LIVE) - (c->state != LIVE);
 	c->state = state;
 	c->since_ms = clock_mono_ms();
+}
+
+static void
+forget_question(struct client *c)
+{
+	if (c->ask)
+		explicit_bzero(c->ask, sizeof(*c->ask));
+	free(c->ask);
+	c->ask = NULL;
+}
+
+/* It is kept: if a publisher is in the way that gives way, it is put again. */
+static int
+put_question(struct client *c, const struct ipc_ask *ask)
+{
+	if (!(c->ask = malloc(sizeof(*ask))))
+		return -ENOMEM;
+	*c->ask = *ask;
+	return auth_ask(ask, c->session, c->remote);
 }
 
 static void
@@ -67,6 +88,7 @@ drop(struct client *c)
 		inform("%s left while its key was looked at", c->remote);
 	pending -= c->state != LIVE;
 	count--;
+	forget_question(c);
 	free(c);
 }
 
@@ -151,7 +173,7 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 		return true;
 	}
 	set_state(c, ASKED);
-	if ((r = auth_ask(a, c->session, c->remote)) < 0 && c->state == ASKED)
+	if ((r = put_question(c, a)) < 0 && c->state == ASKED)
 		refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
 	return true;
 }
@@ -384,10 +406,24 @@ clients_verdict(const struct verdict *v)
 		if (v->allow)
 			auth_notice("abandoned", v->id, v->broadcast);
 	} else if (v->allow) {
+		forget_question(c);
 		hand_over(c, v);
+	} else if (v->busy && !c->again && keepers_yield(v->stream, c->session)) {
+		c->again = true;
 	} else {
+		forget_question(c);
 		refuse(c, v->busy ? IPC_BAD_NAME : IPC_DENIED, *v->reason ? v->reason : "not allowed");
 	}
+}
+
+void
+clients_yielded(const char *session)
+{
+	struct client *c = find(session);
+
+	if (c && c->state == ASKED && c->ipc >= 0 && c->ask &&
+		auth_ask(c->ask, c->session, c->remote) < 0)
+		refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
 }
 
 void

@@ -33,6 +33,7 @@ struct door {
 	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, sandbox;
 	int64_t nofile;    /* the limit that programs are given back */
 	bool draining;
+	bool takeover; /* a live publisher gives way to a newcomer with its key */
 };
 extern struct door door;
 
@@ -60,6 +61,7 @@ void auth_stop(void);
 int clients_accept(int fd, const struct sockaddr *, socklen_t); /* takes fd */
 void clients_verdict(const struct verdict *);
 void clients_taken(const char *session, bool ok, uint32_t code, const char *reason);
+void clients_yielded(const char *session); /* who was in its way has gone, or stays */
 void clients_auth_lost(void); /* whoever waits for a verdict is refused */
 bool clients_wait_for_auth(void);
 void clients_tick(int64_t now_ms);
@@ -70,6 +72,7 @@ int clients_count(void);
 /* keepers.c */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
+bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
 void keepers_kick(const char *stream, const char *reason);
 void keepers_live(void); /* tells a new coprocess of every session, then sync */
 void keepers_tick(int64_t now_ms);

@@ -27,6 +27,8 @@
  *       keeper > door    KEEP_TAKEN    answers it; only then does the session get its VERDICT
  *       door > keeper    KEEP_KICK     close the publisher with this reason and end the broadcast
  *       door > keeper    KEEP_END      the same, politely: the door is stopping, or a new broadcast
+ *       door > keeper    KEEP_YIELD    a newcomer with the same key waits: a publisher that was silent
+ *                                      for quiet_ms is closed; KEEP_STATE answers
  *       keeper > door    KEEP_NOTICE   a line for lv-auth; queued while no door is attached
  *       keeper > door    KEEP_BYE      the broadcast ended and the program was reaped
  *     A keeper that ends without KEEP_BYE has crashed: the door starts another for the same
@@ -97,6 +99,7 @@ enum keep_kind {
 	KEEP_END,
 	KEEP_NOTICE,
 	KEEP_BYE,
+	KEEP_YIELD,
 };
 
 struct keep_hello {
@@ -146,6 +149,11 @@ struct keep_taken {
 struct keep_word { /* KEEP_KICK, KEEP_END, KEEP_BYE */
 	uint32_t kind;
 	char reason[256];
+};
+
+struct keep_yield {
+	uint32_t kind;
+	uint32_t quiet_ms; /* 0: whoever it is */
 };
 
 struct keep_notice {

@@ -207,6 +207,15 @@ take_publisher(int from, const struct keep_session *s, int media)
 	keeper_tell_state();
 }
 
+static void
+yield(const struct keep_yield *y)
+{
+	if (keeper.media >= 0 && clock_mono_ms() - keeper.heard_ms >= y->quiet_ms)
+		keeper_close_publisher("another publisher took over");
+	else
+		keeper_tell_state();
+}
+
 /* ---- doors ---- */
 
 static void
@@ -225,6 +234,7 @@ hear_door(int i)
 		uint32_t kind;
 		struct keep_session session;
 		struct keep_word word;
+		struct keep_yield yield;
 		uint8_t bytes[KEEP_MAX];
 	} m;
 	int media;
@@ -245,6 +255,8 @@ hear_door(int i)
 	} else if ((m.kind == KEEP_KICK || m.kind == KEEP_END) && n == sizeof(m.word)) {
 		m.word.reason[sizeof(m.word.reason) - 1] = '\0';
 		keeper_end(m.word.reason);
+	} else if (m.kind == KEEP_YIELD && n == sizeof(m.yield)) {
+		yield(&m.yield);
 	}
 }
 

@@ -18,6 +18,7 @@
 
 #define CRASHES 3         /* in a row within CRASH_MS each: the broadcast is given up */
 #define CRASH_MS 10000
+#define QUIET_MS 1000 /* a publisher that sent nothing for so long gives way to a newcomer */
 #define ANSWER_MS 2000    /* for an adopted keeper to say what it keeps */
 #define EVENTS_MAX 4
 
@@ -27,6 +28,7 @@ struct keeper {
 	struct keep_hello hello; /* to start it again */
 	struct keep_state state; /* kind is 0 until it came */
 	char taking[65];         /* the session that it was last given, until it answers */
+	char yielding[65]; /* the session that waits for its publisher to give way */
 	bool leaving;            /* KEEP_END or KEEP_KICK was sent */
 	bool bye;
 	int crashes;
@@ -126,6 +128,15 @@ crashed(struct keeper *k)
 	}
 }
 
+/* Whether it gave way or not, the coprocess judges the newcomer again. */
+static void
+yielded(struct keeper *k)
+{
+	if (*k->yielding)
+		clients_yielded(k->yielding);
+	*k->yielding = '\0';
+}
+
 static void
 take_state(struct keeper *k, const struct keep_state *s)
 {
@@ -173,6 +184,7 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	}
 	if (m.kind == KEEP_STATE && n == sizeof(m.state)) {
 		take_state(k, &m.state);
+		yielded(k);
 	} else if (m.kind == KEEP_TAKEN && n == sizeof(m.taken)) {
 		*k->taking = '\0';
 		clients_taken(m.taken.session, m.taken.ok, m.taken.code, m.taken.reason);
@@ -329,6 +341,18 @@ keepers_take(const struct verdict *v, struct keep_session *m, int media)
 	if (!k && (r = new_keeper(v, &k)) < 0)
 		return r;
 	return send_session(k, m, media);
+}
+
+bool
+keepers_yield(const char *stream, const char *session)
+{
+	struct keep_yield m = { KEEP_YIELD, door.takeover ? 0 : QUIET_MS };
+	struct keeper *k = find(stream);
+
+	if (!k || *k->yielding || send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return false;
+	snprintf(k->yielding, sizeof(k->yielding), "%s", session);
+	return true;
 }
 
 void

@@ -22,6 +22,7 @@
 
 static char **listens, *auth, *run_dir, *play_url, *sandbox_how;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
+static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
 static int queue_kb = 16384, inetd;
 
@@ -33,6 +34,8 @@ static const struct poptOption options[] = {
 		"URL" },
 	{ "grace-ms", 'g', POPT_ARG_INT, &grace_ms, 0,
 		"a broadcast waits so long for its publisher (30000)", "MS" },
+	{ "duplicate", '\0', POPT_ARG_STRING, &duplicate, 0,
+		"a second publisher: reject, or takeover from the first (reject)", "HOW" },
 	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "connections in all (1000)", "N" },
 	{ "max-pending", '\0', POPT_ARG_INT, &max_pending, 0, "of them without a verdict (200)", "N" },
 	{ "max-pending-address", '\0', POPT_ARG_INT, &max_pending_address, 0,
@@ -92,6 +95,9 @@ check_options(void)
 	bound("grace-ms", grace_ms, 0, 3600000);
 	bound("publish-ms", publish_ms, 100, 600000);
 	bound("silence-ms", silence_ms, 100, 600000);
+	door.takeover = duplicate && !strcmp(duplicate, "takeover");
+	if (duplicate && !door.takeover && strcmp(duplicate, "reject"))
+		die(EX_USAGE, 0, "--duplicate is reject or takeover, not %s", duplicate);
 	bound("merge-ms", merge_ms, 0, 1000);
 	bound("lag-ms", lag_ms, 100, 60000);
 	bound("queue-kb", queue_kb, 64, 1 << 20);

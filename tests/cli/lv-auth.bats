@@ -127,7 +127,7 @@ close_auth() {
 	notice started s1 "$first" >&7
 	publish 2 "$key" s2 >&7
 	hear
-	[ "$heard" = '{"id":"2","allow":false,"reason":"already publishing","busy":true}' ]
+	[ "$heard" = '{"id":"2","allow":false,"reason":"already publishing","busy":true,"stream":"alice"}' ]
 	notice ended s1 "$first" >&7
 	publish 3 "$key" s3 >&7
 	hear

@@ -108,6 +108,41 @@ ended() { [ "$(grep -c '"broadcast.ended"' events)" -ge "$1" ]; }
 	diff <(frames "$CLIP") <(frames out.flv)
 }
 
+# took_over: two publishers, one broadcast, one program, and the first was told.
+took_over() {
+	wait_event events 15 '.event=="broadcast.ended"'
+	[ "$(grep -c '"publish.started"' events)" = 2 ]
+	[ "$(grep -c '"publish.ended"' events)" = 2 ]
+	[ "$(grep -c '"broadcast.started"' events)" = 1 ]
+	[ "$(jq -r 'select(.event=="publish.started").broadcast' events | sort -u | wc -l)" = 1 ]
+	[ "$(jq -r 'select(.event=="publish.ended").reason' events | head -n 1)" = "another publisher took over" ]
+	[ "$(find . -name '*.flv' | wc -l)" = 1 ]
+}
+
+@test "a publisher that has fallen silent gives way to the next with its key" {
+	open_door --grace-ms 20000 --silence-ms 60000 -- sh -c 'cat >"$$.flv"'
+	publish alice -re 3>&- &
+	local first=$!
+	wait_event events 10 '.event=="publish.started"'
+	pkill -STOP -P "$first" || kill -STOP "$first"
+	eventually 15 publish alice
+	pkill -KILL -P "$first" || kill -KILL "$first"
+	took_over
+}
+
+@test "--duplicate takeover: the newest publisher has the stream" {
+	open_door --duplicate takeover --grace-ms 20000 -- sh -c 'cat >"$$.flv"'
+	publish alice -re 3>&- &
+	local first=$!
+	wait_event events 10 '.event=="publish.started"'
+	echo nobody >wrong
+	run ! publish wrong
+	run ! grep -q '"publish.ended"' events
+	publish alice
+	wait "$first" || :
+	took_over
+}
+
 @test "a publisher that is lost and comes back goes on in the same broadcast, same program" {
 	open_door --grace-ms 20000 -- sh -c 'cat >"$$.flv"'
 	publish alice -re 3>&- &
