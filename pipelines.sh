@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pipelines.sh: the platform on one page.
 #
-#   ./pipelines.sh deps [test]   install what building (and testing) needs; Debian, as root or by sudo
+#   ./pipelines.sh deps [test|long]   install what building (and testing, at length) needs; Debian, as root or by sudo
 #   ./pipelines.sh up            install, build and run everything on this machine, until Ctrl-C
 #   ./pipelines.sh demo          the same, with a picture and a tone that publish themselves
 #   ./pipelines.sh stream        what rtmp-accept runs for each broadcast: FLV on standard input
@@ -22,6 +22,7 @@ test_packages=(git bats libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck
 	nginx-light libnginx-mod-rtmp chromium chromium-driver
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+long_packages=(obs-studio obs-plugins xvfb xauth libgl1-mesa-dri dbus)
 
 say() { printf 'pipelines.sh: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -29,7 +30,10 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 # Install what is missing; Debian would start the services it installs, so it is told not to.
 deps() ( # a shell of its own, so that the trap is its own
 	local want=("${build_packages[@]}" "${run_packages[@]}") missing=() p
-	[ "${1:-}" != test ] || want+=("${test_packages[@]}")
+	case ${1:-} in
+	test) want+=("${test_packages[@]}") ;;
+	long) want+=("${test_packages[@]}" "${long_packages[@]}") ;;
+	esac
 	command -v npm >/dev/null || want+=(nodejs npm) # for hls.js, which the player needs in most browsers
 	for p in "${want[@]}"; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
