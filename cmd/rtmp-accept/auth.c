@@ -48,7 +48,8 @@ lost(const char *why)
 	close(co.in);
 	close(co.out);
 	co.in = co.out = -1;
-	explicit_bzero(buf_data(&co.from), buf_len(&co.from));
+	if (buf_len(&co.from)) /* there is no memory before its first line */
+		explicit_bzero(buf_data(&co.from), buf_len(&co.from));
 	buf_clear(&co.from);
 	buf_clear(&co.to);
 	if (door.draining)
