@@ -97,9 +97,8 @@ async function connect() {
 function attach() {
 	stop();
 	hls = new Hls({
-		liveSyncDurationCount: 2,
+		liveSyncDurationCount: 3, // with less, one late request is a stall
 		liveMaxLatencyDurationCount: 8,
-		maxLiveSyncPlaybackRate: 1.2,
 		backBufferLength: 30,
 		manifestLoadingMaxRetry: 1,
 	});
@@ -171,6 +170,20 @@ function toggle() {
 	}
 }
 
+// Who was there before the third segment began too close to the live edge, who stalled is too far from it: the rate
+// mends it, so little that nobody hears it.
+function pace() {
+	const off = hls?.latency - hls?.targetLatency;
+	if (!Number.isFinite(off) || video.paused)
+		return;
+	if (off < -1)
+		video.playbackRate = 0.92;
+	else if (off > 1.5)
+		video.playbackRate = 1.08;
+	else if ((video.playbackRate < 1) === (off > 0))
+		video.playbackRate = 1;
+}
+
 function figures() {
 	const taken = hls?.playingDate?.getTime() ??
 		(video.getStartDate ? video.getStartDate().getTime() + video.currentTime * 1000 : NaN);
@@ -219,7 +232,7 @@ document.addEventListener('visibilitychange', () => {
 	if (!document.hidden && wanted && hls && $('live').dataset.at === 'behind')
 		live();
 });
-setInterval(figures, 500);
+setInterval(() => { figures(); pace(); }, 500);
 
 $('name').textContent = name;
 document.title = `${name} – live`;
