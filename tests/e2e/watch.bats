@@ -2,29 +2,33 @@
 # curl, ffprobe, hls-check and Chromium judge.
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/browser
+
+# Reads the clock of clock-frames from the picture that is shown: the seconds since it was taken, 0 when it cannot be read.
+CLOCK='() => {
+	const video = document.querySelector("video"), canvas = new OffscreenCanvas(520, 1), paper = canvas.getContext("2d");
+	paper.drawImage(video, 0, video.videoHeight / 20, video.videoWidth, 1, 0, 0, 520, 1);
+	const now = Date.now(), bits = [...Array(52).keys()].map((i) => paper.getImageData(i * 10 + 5, 0, 1, 1).data[1] > 126 ? 1 : 0);
+	const number = (from, n) => bits.slice(from, from + n).reduce((sum, bit) => sum * 2 + bit, 0);
+	let sum = 0;
+	for (let i = 2; i < 46; i += 4)
+		sum += number(i, 4);
+	return number(0, 2) === 2 && number(50, 2) === 1 && sum % 16 === number(46, 4) ? (now - number(2, 44)) / 1000 : 0;
+}'
 
 setup_file() {
-	export DIR=$BATS_FILE_TMPDIR LV_HOME=$BATS_FILE_TMPDIR/site LV_LADDER=$BATS_FILE_TMPDIR/ladder
-	mkdir -p "$LV_HOME"/{live,archive}
-	printf '%s\n' source 180p=320x180@30:300k:64k:preset=ultrafast >"$LV_LADDER"
-	lv-auth --keys "$DIR/keys" add demo >"$DIR/key"
-	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events" 3>&- &
-	echo $! >"$DIR/pids"
-	rtmp-accept --listen 127.0.0.1:0 --run-dir "$DIR/run" --auth "lv-auth --keys '$DIR/keys'" --events "$DIR/media" \
-		--drain-s 0 -- "$ROOT/pipelines.sh" stream 3>&- &
-	echo $! >>"$DIR/pids"
-	URL=http://127.0.0.1:$(wait_event "$DIR/events" 10 '.event=="server.ready"' | jq .port)
-	DOOR=rtmp://127.0.0.1:$(wait_event "$DIR/media" 10 '.event=="server.ready"' | jq .port)/live
-	export URL DOOR
+	site_open demo source 180p=320x180@30:300k:64k:preset=ultrafast
 	# The viewer is there first, and waits.
 	if command -v chromedriver >/dev/null; then
-		open_browser
-		driver POST "/session/$(cat "$DIR/session")/url" "{\"url\":\"$URL/watch/demo\"}" >/dev/null
+		browser_open
+		go "$URL/watch/demo"
 		eventually 20 page_is 'document.body.dataset.state == "offline"'
 	fi
 	date +%s%3N >"$DIR/began"
-	ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine=r=44100 -t 300 -c:v libx264 \
-		-preset ultrafast -g 60 -bf 2 -pix_fmt yuv420p -c:a aac -f flv "$DOOR/$(cat "$DIR/key")" 3>&- &
+	# Each frame says when it was taken.
+	"$BUILD/bench/clock-frames" 640 360 30 3>&- 2>/dev/null | ffmpeg -v error -f rawvideo -s 640x360 -r 30 -i - \
+		-re -f lavfi -i sine=r=44100 -c:v libx264 -preset ultrafast -g 60 -bf 2 -pix_fmt yuv420p \
+		-c:a aac -f flv "$DOOR/$(cat "$DIR/key")" 3>&- &
 	echo $! >>"$DIR/pids"
 	if [ -e "$DIR/session" ]; then
 		eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 0'
@@ -34,43 +38,8 @@ setup_file() {
 }
 
 teardown_file() {
-	local pid
-	[ ! -e "$DIR/session" ] || driver DELETE "/session/$(cat "$DIR/session")" >/dev/null || :
-	for pid in $(tac "$DIR/pids"); do
-		kill "$pid" 2>/dev/null || :
-	done
-	for pid in $(cat "$DIR/pids"); do
-		eventually 10 gone "$pid" || kill -9 "$pid" || :
-	done
+	site_close
 }
-
-gone() { ! kill -0 "$1" 2>/dev/null; }
-
-# driver METHOD PATH [JSON]: one WebDriver command.
-driver() {
-	curl -s -m 60 -X "$1" "http://127.0.0.1:$(cat "$DIR/driver.port")$2" \
-		-H 'Content-Type: application/json' ${3:+-d "$3"}
-}
-
-open_browser() {
-	local session
-	chromedriver --port=0 >"$DIR/driver.log" 2>&1 3>&- &
-	echo $! >>"$DIR/pids"
-	eventually 20 grep -q 'started successfully on port' "$DIR/driver.log"
-	sed -n 's/.*started successfully on port \([0-9]*\).*/\1/p' "$DIR/driver.log" >"$DIR/driver.port"
-	session=$(driver POST /session '{"capabilities":{"alwaysMatch":{"goog:chromeOptions":{"binary":"/usr/bin/chromium","args":
-		["--headless","--no-sandbox","--disable-gpu","--no-first-run","--disable-background-networking","--disable-sync",
-		"--disable-component-update","--autoplay-policy=no-user-gesture-required","--window-size=390,844"]}}}}' | jq -r .value.sessionId)
-	[ -n "$session" ] && [ "$session" != null ]
-	echo "$session" >"$DIR/session"
-}
-
-in_page() { # JAVASCRIPT: its value
-	driver POST "/session/$(cat "$DIR/session")/execute/sync" \
-		"$(jq -n --arg s "return $1" '{script: $s, args: []}')" | jq -r .value
-}
-
-page_is() { [ "$(in_page "$1")" = true ]; }
 
 @test "the picture is in the browser within seconds of the publisher's first frame" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
@@ -123,6 +92,44 @@ page_is() { [ "$(in_page "$1")" = true ]; }
 	done
 	[[ $BUILD != *asan* ]] || return 0 # a pipeline that sanitizers slow down may be late by itself
 	[ "$(in_page window.stalls)" = 0 ]
+}
+
+@test "what the camera saw is on the glass within seven seconds" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	eventually 20 page_is "($CLOCK)() > 0"
+	local s
+	s=$(in_page "($CLOCK)()")
+	echo "# seconds from the camera to the glass: $s" >&3
+	[[ $BUILD != *asan* ]] || return 0
+	page_is "$s < 7.5" # hls.js aims at three segments: 6 s
+}
+
+@test "on a telephone nothing hangs over, and a thumb finds every button, upright and across" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	local size
+	for size in "390 844" "844 390" "320 568"; do
+		# shellcheck disable=SC2086 # two numbers
+		screen $size
+		eventually 10 page_is "innerWidth == ${size% *}"
+		run in_page 'JSON.stringify([document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight])'
+		[ "$output" = "[0,0]" ] || { echo "$size: $output over"; false; }
+		run in_page "[...document.querySelectorAll('#bar button, #bar select')].filter((b) => b.offsetParent).map((b) =>
+			b.getBoundingClientRect()).filter((r) => r.width < 44 || r.height < 44 || r.right > innerWidth || r.bottom > innerHeight).length"
+		[ "$output" = 0 ]
+		page_is 'document.querySelector("video").getBoundingClientRect().height > innerHeight / 4'
+	done
+	screen 390 844
+}
+
+@test "without hls.js the browser plays by itself" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	driver POST /goog/cdp/execute '{"cmd":"Network.enable","params":{}}' >/dev/null
+	driver POST /goog/cdp/execute '{"cmd":"Network.setBlockedURLs","params":{"urls":["*hls.min.js*"]}}' >/dev/null
+	go "$URL/watch/demo"
+	eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 90'
+	page_is 'window.lv.hls === null && !document.querySelector("video").error'
+	page_is 'document.querySelector("video").webkitAudioDecodedByteCount > 0'
+	page_is 'document.body.dataset.state == "playing"'
 }
 
 @test "there is a poster" {
