@@ -108,17 +108,19 @@ take_head(struct chunk_reader *c, size_t basic)
 			s->stream = get_le32(p + 7);
 		if (s->has_extended)
 			time = s->extended = get_be32(p + (fmt == 0 ? 11 : fmt == 1 ? 7 : 3));
+		s->absolute = fmt == 0;
 		if (fmt == 0)
 			s->timestamp = time;
 		else
 			s->timestamp += s->delta = time;
 		s->seen = true;
 	} else {
-		if (s->has_extended) {
-			extended = get_be32(p);
-			back = extended != s->extended;
-		}
-		if (!s->open)
+		extended = s->has_extended ? get_be32(p) : 0;
+		if (s->open)
+			back = extended != s->extended && s->has_extended;
+		else if (s->has_extended && s->absolute)
+			s->timestamp = extended;
+		else
 			s->timestamp += s->delta;
 	}
 	if (!s->open && (r = begin_message(c, s, fmt)) < 0)
@@ -130,16 +132,16 @@ take_head(struct chunk_reader *c, size_t basic)
 	return back;
 }
 
-/* Bytes for the header, then, when its end was misread, four of them again as payload. */
+/* Bytes for the header; those that are no part of it after all are payload and the next header. */
 static int
 read_head(struct chunk_reader *c)
 {
-	size_t basic = 1, need;
+	size_t basic = 1, need, spare, n;
 	int r;
 
 	for (;;) {
 		need = c->head_len ? head_need(c, &basic) : 1;
-		if (c->head_len == need)
+		if (c->head_len >= need)
 			break;
 		if (c->at == c->end)
 			return 0;
@@ -147,17 +149,14 @@ read_head(struct chunk_reader *c)
 	}
 	if ((r = take_head(c, basic)) < 0)
 		return r;
-	if (r) {
-		size_t n = c->left < 4 ? c->left : 4;
-
-		if (n < 4) /* payload and then another chunk's header: no sender does this */
-			return -EBADMSG;
-		if (buf_append(&c->now->body, c->head + need - 4, n) < 0)
-			return -ENOMEM;
-		c->partial += n;
-		c->left -= (uint32_t)n;
-	}
-	c->head_len = 0;
+	spare = c->head_len - need + (r ? 4 : 0);
+	n = spare < c->left ? spare : c->left;
+	if (n && buf_append(&c->now->body, c->head + c->head_len - spare, n) < 0)
+		return -ENOMEM;
+	c->partial += n;
+	c->left -= (uint32_t)n;
+	memmove(c->head, c->head + c->head_len - spare + n, spare - n);
+	c->head_len = spare - n;
 	return 1;
 }
 

@@ -9,9 +9,13 @@
  *         too much in unfinished messages, -ENOMEM.
  * Spec:   RTMP 1.0 section 5.3 (chunks), 5.4.1, 5.4.2 (set chunk size and abort, obeyed here).
  *
- * Accepted against the specification: a fmt 3 chunk without the extended timestamp that it should
- * repeat (OBS before 2024, librtmp); a fmt 0 chunk in the middle of a message starts a new one; a
- * message that begins with fmt 3 after a fmt 0 repeats its time, for no sender wants it doubled.
+ * Accepted against the specification:
+ *   - a fmt 3 chunk inside a message without the extended timestamp that it should repeat (OBS before
+ *     2024, librtmp): four bytes that differ are payload, and what is too much is the next header.
+ *   - a fmt 3 chunk that begins a message with another extended timestamp than the fmt 0 before: it
+ *     is the new time.  Without one it repeats the time, for no sender wants it doubled.
+ *   - a fmt 0 chunk in the middle of a message starts a new one.
+ *   - a chunk size of any size from CHUNK_SIZE_MIN on, at any time.
  */
 #ifndef LV_CHUNK_H
 #define LV_CHUNK_H
@@ -35,7 +39,7 @@ struct chunk_message {
 struct chunk_stream {
 	uint32_t csid, timestamp, delta, length, stream, extended;
 	uint8_t type;
-	bool seen, has_extended, open; /* open: a message is unfinished */
+	bool seen, has_extended, absolute, open; /* open: a message is unfinished */
 	struct buf body;
 };
 

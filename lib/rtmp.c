@@ -7,11 +7,10 @@
 #include "amf.h"
 #include "bytes.h"
 #include "chunk.h"
+#include "shake.h"
 
-#define HANDSHAKE 1536
 #define EARLY_MAX (1 << 20)
 #define WINDOW 2500000
-#define STREAMS 8 /* createStream calls a connection */
 
 enum { /* 5.4, 7.1: message types */
 	ABORT_ACK = 3,
@@ -27,16 +26,13 @@ enum { /* 5.4, 7.1: message types */
 	AGGREGATE = 22,
 };
 
-enum phase { VERSION, FIRST, SECOND, TALK };
-
 struct rtmp {
-	enum phase phase;
-	uint8_t shake[HANDSHAKE];
-	size_t shaken;
+	struct shake shake;
 	struct chunk_reader chunks;
 	struct buf out;
 	size_t max_message;
 	const uint8_t *at, *end; /* of what was fed, during the handshake */
+	size_t connect_query;    /* how much of the query came with connect: it is for every publish */
 	bool connected, publishing, asked;
 	int streams;
 	uint32_t stream, csid; /* the one that publishes, and where its command came */
@@ -107,7 +103,7 @@ rtmp_feed(struct rtmp *r, const void *data, size_t n)
 	r->at = data;
 	r->end = r->at + n;
 	r->received += (uint32_t)n;
-	if (r->phase == TALK)
+	if (r->shake.want == SHAKE_DONE)
 		chunk_feed(&r->chunks, data, n);
 }
 
@@ -273,12 +269,26 @@ take_name(struct rtmp *r, char *to, size_t cap, const char *s, size_t n)
 	to[n] = '\0';
 }
 
+/* Some encoders put the query in every place: what is there already is not said twice. */
+static bool
+has_query(const struct rtmp *r, const char *s, size_t n)
+{
+	const char *at = r->query;
+
+	while ((at = memmem(at, strlen(at), s, n))) {
+		if ((at == r->query || at[-1] == '&') && (!at[n] || at[n] == '&'))
+			return true;
+		at++;
+	}
+	return false;
+}
+
 static void
 add_query(struct rtmp *r, const char *s, size_t n)
 {
 	size_t have = strlen(r->query);
 
-	if (!n)
+	if (!n || has_query(r, s, n))
 		return;
 	if (have + n + 2 > sizeof(r->query)) {
 		r->too_long = true;
@@ -324,59 +334,78 @@ take_app(struct rtmp *r, const char *s, size_t n)
 	take_name(r, r->app, sizeof(r->app), s, n);
 }
 
+static void
+take_tcurl(struct rtmp *r, const char *s, size_t n)
+{
+	if (n > 1 && s[0] == '"' && s[n - 1] == '"') {
+		s++;
+		n -= 2;
+	}
+	take_name(r, r->tcurl, sizeof(r->tcurl), s, split_query(r, s, n));
+}
+
 static int
 on_connect(struct rtmp *r, uint32_t csid, double txn, struct amf_in *in)
 {
 	struct amf_value object, v;
 	const char *key;
 	size_t len;
-	int got;
+	int got, skipped;
 
 	if (r->connected)
 		return broken(r, "connect twice");
-	if ((got = amf_next(in, &object)) < 0)
-		return got;
-	while (got > 0 && amf_is_container(&object) &&
-		(got = amf_member(in, &object, &key, &len, &v)) > 0) {
+	got = amf_next(in, &object);
+	if (got > 0 && !amf_is_container(&object))
+		got = 0;
+	while (got > 0 && (got = amf_member(in, &object, &key, &len, &v)) > 0) {
 		if (v.type == AMF_STRING && amf_equal(key, len, "app"))
 			take_app(r, v.str, v.len);
 		else if (v.type == AMF_STRING && len == 5 && !strncasecmp(key, "tcUrl", 5))
-			take_name(r, r->tcurl, sizeof(r->tcurl), v.str, split_query(r, v.str, v.len));
+			take_tcurl(r, v.str, v.len);
 		else if (v.type == AMF_STRING && amf_equal(key, len, "flashVer"))
 			take_name(r, r->client, sizeof(r->client), v.str, v.len < 128 ? v.len : 128);
-		else if (amf_skip(in, &v) < 0)
-			return -EBADMSG;
+		else if ((skipped = amf_skip(in, &v)) < 0)
+			got = skipped;
 	}
-	if (got < 0)
-		return got;
+	if (got == -E2BIG || got == -ELOOP)
+		return got; /* a value of a kind we do not know just ends the list */
 	r->connected = true;
+	r->connect_query = strlen(r->query);
 	put_connected(r, csid, txn);
 	return 0;
+}
+
+/* The key: what publish names, else the last part of the app. */
+static void
+take_key(struct rtmp *r, const char *s, size_t n)
+{
+	char *slash;
+
+	if ((n = split_query(r, s, n))) {
+		take_name(r, r->key, sizeof(r->key), s, n);
+	} else if ((slash = strrchr(r->app, '/'))) {
+		take_name(r, r->key, sizeof(r->key), slash + 1, strlen(slash + 1));
+		*slash = '\0';
+	} else {
+		take_name(r, r->key, sizeof(r->key), r->app, strlen(r->app));
+		*r->app = '\0';
+	}
 }
 
 static int
 on_publish(struct rtmp *r, const struct chunk_message *m, struct amf_in *in, struct rtmp_event *e)
 {
 	struct amf_value v;
-	const char *slash;
-	size_t n;
 	int got;
 
 	if (!r->connected || !r->streams)
 		return broken(r, "publish before connect and createStream");
 	if (r->publishing || r->asked)
 		return broken(r, "publish twice");
-	if ((got = amf_next(in, &v)) < 0)
-		return got;
-	if (!got || v.type != AMF_STRING)
-		v.len = 0, v.str = "";
-	n = split_query(r, v.str, v.len);
-	if (n) {
-		take_name(r, r->key, sizeof(r->key), v.str, n);
-	} else if ((slash = strrchr(r->app, '/'))) {
-		take_name(r, r->key, sizeof(r->key), slash + 1, strlen(slash + 1));
-		r->app[slash - r->app] = '\0';
-	}
+	do
+		got = amf_next(in, &v);
+	while (got > 0 && v.type != AMF_STRING);
+	take_key(r, got > 0 ? v.str : "", got > 0 ? v.len : 0);
 	r->stream = m->stream ? m->stream : 1;
 	r->asked = true;
 	*e = (struct rtmp_event){ .kind = RTMP_PUBLISH, .app = r->app, .key = r->key,
@@ -420,7 +449,8 @@ on_unpublish(struct rtmp *r, uint32_t csid, double txn, const char *name, struct
 		put_status(r, 0, "onFCUnpublish", "status", "NetStream.Unpublish.Success", "unpublished");
 	put_status(r, r->stream, "onStatus", "status", "NetStream.Unpublish.Success", "unpublished");
 	r->publishing = false;
-	*r->key = *r->query = '\0';
+	explicit_bzero(r->key, sizeof(r->key));
+	r->query[r->connect_query] = '\0';
 	*e = (struct rtmp_event){ .kind = RTMP_UNPUBLISH };
 	return 1;
 }
@@ -431,7 +461,7 @@ on_command(struct rtmp *r, const struct chunk_message *m, struct rtmp_event *e)
 	static const char *const names[] = { "connect", "createStream", "publish", "play", "FCPublish",
 		"FCUnpublish", "deleteStream", "closeStream" };
 	struct amf_value name, txn = { 0 }, v;
-	struct amf_in in;
+	struct amf_in in, args;
 	size_t skip = m->type == COMMAND_AMF3 && m->size && !m->body[0], i = 0;
 	int got;
 
@@ -446,13 +476,12 @@ on_command(struct rtmp *r, const struct chunk_message *m, struct rtmp_event *e)
 		i++;
 	if (i == 0)
 		return on_connect(r, m->csid, txn.number, &in);
-	/* The command object of all others: null, or something nobody needs. */
-	if ((got = amf_next(&in, &v)) < 0 || (got > 0 && (got = amf_skip(&in, &v)) < 0))
-		return got;
+	/* The command object of all others is null, or something nobody needs; some leave it out. */
+	args = in;
+	if (amf_next(&in, &v) <= 0 || v.type == AMF_STRING || amf_skip(&in, &v) < 0)
+		in = args;
 	switch (i) {
 	case 1:
-		if (r->streams == STREAMS)
-			return broken(r, "too many streams");
 		put_result(r, m->csid, txn.number, ++r->streams);
 		return 0;
 	case 2:
@@ -582,57 +611,14 @@ on_message(struct rtmp *r, const struct chunk_message *m, struct rtmp_event *e)
 	}
 }
 
-/* Gathers want bytes of the handshake: true when they are there. */
-static bool
-gather(struct rtmp *r, size_t want)
-{
-	size_t n = (size_t)(r->end - r->at);
-
-	if (n > want - r->shaken)
-		n = want - r->shaken;
-	memcpy(r->shake + r->shaken, r->at, n);
-	r->at += n;
-	r->shaken += n;
-	if (r->shaken < want)
-		return false;
-	r->shaken = 0;
-	return true;
-}
-
-/* 5.2.  The simple one is all that publishers ask for; the digest is for Flash Player's codecs. */
 static int
 handshake(struct rtmp *r)
 {
-	uint8_t s1[HANDSHAKE];
-	size_t i;
+	int got = shake_feed(&r->shake, &r->at, r->end, &r->out, &r->why);
 
-	if (r->phase == VERSION) {
-		if (!gather(r, 1))
-			return 0;
-		if (r->shake[0] == 0x16)
-			return broken(r, "TLS on a plain RTMP port");
-		if (memchr("GPHOCDT", r->shake[0], 7))
-			return broken(r, "HTTP on an RTMP port");
-		if (r->shake[0] != 3)
-			return broken(r, "not RTMP");
-		r->phase = FIRST;
-	}
-	if (r->phase == FIRST) {
-		if (!gather(r, HANDSHAKE))
-			return 0;
-		memset(s1, 0, 8); /* time and version: zero is the simple handshake */
-		for (i = 8; i < HANDSHAKE; i++) /* "random": its only use is to be echoed */
-			s1[i] = (uint8_t)(r->shake[i] ^ (i * 37));
-		buf_u8(&r->out, 3);
-		buf_append(&r->out, s1, sizeof(s1));
-		buf_append(&r->out, r->shake, HANDSHAKE);
-		r->phase = SECOND;
-	}
-	if (!gather(r, HANDSHAKE))
-		return 0;
-	r->phase = TALK;
-	chunk_feed(&r->chunks, r->at, (size_t)(r->end - r->at));
-	return 1;
+	if (got > 0)
+		chunk_feed(&r->chunks, r->at, (size_t)(r->end - r->at));
+	return got;
 }
 
 static void
@@ -650,7 +636,7 @@ rtmp_next(struct rtmp *r, struct rtmp_event *e)
 	struct chunk_message m;
 	int got;
 
-	if (r->phase != TALK && (got = handshake(r)) <= 0)
+	if (r->shake.want != SHAKE_DONE && (got = handshake(r)) <= 0)
 		return got;
 	for (;;) {
 		if (r->asked)

@@ -11,12 +11,20 @@
  * Limits: a message of 1 MiB before RTMP_PUBLISH is allowed, then max_message; names below.
  * Spec:   RTMP 1.0 (Adobe, 2012), 5.2 handshake, 5.4 and 7 messages; Enhanced RTMP v2, "connect".
  *
- * Known misbehaviour that is accepted, in one place:
- *   - C2 is never compared; C0, C1, C2 and connect may come in any pieces.
- *   - SetChunkSize before connect (OBS); commands as AMF3 with a leading zero (FMLE).
- *   - app with a trailing '/' or "/_definst_"; tcUrl spelt "tcurl"; "?query" in app or key.
- *   - numbers before "@setDataFrame"; releaseStream, FCPublish without a transaction.
- *   - publish without its type; a key that is empty is the last part of the app.
+ * Known misbehaviour that is accepted, in one place (of chunks: chunk.h; of the handshake: shake.h):
+ *   - C0, C1, C2 and connect in any pieces, or all in one (hardware encoders, our own front ends).
+ *   - SetChunkSize before connect (OBS), again and again (GStreamer), an echo of ours (ffmpeg).
+ *   - commands and data as AMF3, types 17 and 15, with a leading zero (FMLE, Flash) or without.
+ *   - values of a kind that AMF0 does not have end the list they are in: what came before counts.
+ *   - app with a trailing '/' or "/_definst_" (Wirecast); tcUrl absent, spelt "tcurl", or in quotes.
+ *   - "?query" in app, tcUrl or key, in all of them at once (ffmpeg, vMix): merged, each part once.
+ *   - an empty key is the last part of the app; a lone app is the key (rtmp://host/key).
+ *   - publish without its type, without the null before the key, or with more than one value there.
+ *   - releaseStream, FCPublish without a transaction; FCPublish, createStream sent before connect is
+ *     answered; _checkbw (Haivision) and whatever else wants an answer gets an empty one.
+ *   - createStream any number of times; publish again on the same connection (FMLE).
+ *   - values before "@setDataFrame"; arrays without an end (Envivio): passed on as they are.
+ *   - audio and video after FCUnpublish, or before publish is allowed: dropped.
  */
 #ifndef LV_RTMP_H
 #define LV_RTMP_H

@@ -161,11 +161,12 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 {
 	int r;
 
-	if (n != sizeof(*a) || c->state != TALKING || !text_ends(a->app, sizeof(a->app)) ||
+	if (n != sizeof(*a) || (c->state != TALKING && c->state != LIVE) || !text_ends(a->app, sizeof(a->app)) ||
 		!text_ends(a->key, sizeof(a->key)) || !text_ends(a->query, sizeof(a->query)) ||
 		!text_ends(a->tcurl, sizeof(a->tcurl)) || !text_ends(a->client, sizeof(a->client)))
 		return false;
-	name_session(c);
+	name_session(c); /* another one each time that it publishes */
+	c->again = false;
 	memcpy(c->app, a->app, sizeof(c->app));
 	memcpy(c->client, a->client, sizeof(c->client));
 	if (door.draining) {

@@ -28,7 +28,7 @@
  *       door > keeper    KEEP_KICK     close the publisher with this reason and end the broadcast
  *       door > keeper    KEEP_END      the same, politely: the door is stopping, or a new broadcast
  *       door > keeper    KEEP_YIELD    a newcomer with the same key waits: a publisher that was silent
- *                                      for quiet_ms is closed; KEEP_STATE answers
+ *                                      for quiet_ms is closed; the same packet answers
  *       keeper > door    KEEP_NOTICE   a line for lv-auth; queued while no door is attached
  *       keeper > door    KEEP_BYE      the broadcast ended and the program was reaped
  *     A keeper that ends without KEEP_BYE has crashed: the door starts another for the same

@@ -208,12 +208,11 @@ take_publisher(int from, const struct keep_session *s, int media)
 }
 
 static void
-yield(const struct keep_yield *y)
+yield(int to, const struct keep_yield *y)
 {
 	if (keeper.media >= 0 && clock_mono_ms() - keeper.heard_ms >= y->quiet_ms)
 		keeper_close_publisher("another publisher took over");
-	else
-		keeper_tell_state();
+	send(to, y, sizeof(*y), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* ---- doors ---- */
@@ -256,7 +255,7 @@ hear_door(int i)
 		m.word.reason[sizeof(m.word.reason) - 1] = '\0';
 		keeper_end(m.word.reason);
 	} else if (m.kind == KEEP_YIELD && n == sizeof(m.yield)) {
-		yield(&m.yield);
+		yield(doors[i], &m.yield);
 	}
 }
 

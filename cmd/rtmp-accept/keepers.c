@@ -184,6 +184,7 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	}
 	if (m.kind == KEEP_STATE && n == sizeof(m.state)) {
 		take_state(k, &m.state);
+	} else if (m.kind == KEEP_YIELD) {
 		yielded(k);
 	} else if (m.kind == KEEP_TAKEN && n == sizeof(m.taken)) {
 		*k->taking = '\0';

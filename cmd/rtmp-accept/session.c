@@ -191,6 +191,7 @@ ask(const struct rtmp_event *e)
 		leave(IPC_FAILED, "the door is gone");
 	explicit_bzero(&a, sizeof(a));
 	asked = true;
+	unpublished = false;
 }
 
 /* What was fed, until more is needed or a verdict is. */
@@ -206,15 +207,13 @@ digest(void)
 			leave(IPC_FAILED, "a message over the limit");
 		if (r < 0)
 			leave(IPC_FAILED, r == -ENOMEM ? "no memory" : rtmp_why(rtmp));
-		if (e.kind == RTMP_PUBLISH && unpublished)
-			leave(IPC_OK, "published again: connect again for that");
-		if (e.kind == RTMP_PUBLISH)
+		if (e.kind == RTMP_PUBLISH) /* FMLE does so again on the same connection */
 			ask(&e);
 		else if (e.kind == RTMP_MEDIA && media >= 0)
 			put_record(e.type, e.timestamp, e.body, e.size);
 		if (e.kind != RTMP_UNPUBLISH || media < 0)
 			continue;
-		/* It has more to say, and hangs up itself: a moment is left to it. */
+		/* It hangs up itself, or publishes again. */
 		put_record(RECORD_END, 0, goodbye, sizeof(goodbye) - 1);
 		pass_on();
 		close(media);
@@ -288,8 +287,7 @@ listen_to_door(void)
 static int
 next_wait(int64_t now)
 {
-	int64_t until = unpublished ? began_ms + DRAIN_MS
-		: media < 0 ? began_ms + hello.publish_ms : heard_ms + hello.silence_ms;
+	int64_t until = media < 0 ? began_ms + hello.publish_ms : heard_ms + hello.silence_ms;
 
 	if (now < until)
 		return (int)(until - now);
