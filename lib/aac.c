@@ -4,61 +4,43 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bits.h"
+
 static const int rates[] = { 96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000,
 	11025, 8000, 7350 };
-
-struct bits {
-	const uint8_t *p;
-	size_t at, end;
-	int bad;
-};
-
-static uint32_t
-bits(struct bits *b, size_t n)
-{
-	uint32_t v = 0;
-
-	if (n > b->end - b->at) {
-		b->bad = 1;
-		return 0;
-	}
-	for (; n; n--, b->at++)
-		v = v << 1 | (b->p[b->at / 8] >> (7 - b->at % 8) & 1);
-	return v;
-}
 
 static int
 object(struct bits *b)
 {
-	int t = (int)bits(b, 5);
+	int t = (int)bits_get(b, 5);
 
-	return t == 31 ? 32 + (int)bits(b, 6) : t;
+	return t == 31 ? 32 + (int)bits_get(b, 6) : t;
 }
 
 static int
 rate(struct bits *b)
 {
-	size_t index = bits(b, 4);
+	size_t index = bits_get(b, 4);
 
 	if (index == 15)
-		return (int)bits(b, 24);
+		return (int)bits_get(b, 24);
 	return index < sizeof(rates) / sizeof(*rates) ? rates[index] : 0;
 }
 
 int
 aac_config_parse(const uint8_t *asc, size_t size, struct aac_config *c)
 {
-	struct bits b = { asc, 0, 8 * (size < 64 ? size : 64), 0 };
+	struct bits b = bits_of(asc, size < 64 ? size : 64);
 
 	memset(c, 0, sizeof(*c));
 	c->object = object(&b);
 	c->rate = rate(&b);
-	c->channels = (int)bits(&b, 4);
+	c->channels = (int)bits_get(&b, 4);
 	if (c->object == 5 || c->object == 29) {
 		rate(&b);
 		object(&b);
 	}
-	c->frame = bits(&b, 1) ? 960 : 1024;
+	c->frame = bits_get(&b, 1) ? 960 : 1024;
 	if (b.bad || !c->object || c->rate < 1000 || c->rate > 192000 || c->channels > 14)
 		return -EBADMSG;
 	if (c->channels == 7)

@@ -1,6 +1,6 @@
 /*
- * h264: what a packager has to know of H.264: the configuration record, the size and frame rate
- * its sequence parameter set tells, and whether a picture is an IDR.  No I/O.
+ * h264: what a packager has to know of H.264: the configuration record, what its sequence parameter
+ * set tells of size, frame rate and colours, and whether a picture is an IDR.  No I/O.
  *
  * Errors: -EBADMSG for a record or parameter set that is broken or ends too early.
  * Spec:   ISO/IEC 14496-15 5.3.3.1 (avcC); ITU-T H.264 7.3.2.1, E.1; RFC 6381 (codec string).
@@ -19,6 +19,7 @@ struct h264_config {
 	int nal_len;       /* bytes of a NAL unit's length: 1, 2 or 4 */
 	int width, height; /* after cropping */
 	double fps;        /* 0: the parameter set does not say */
+	uint8_t transfer;  /* H.273 8.2; 2: it does not say */
 };
 
 int h264_config_parse(const uint8_t *avcc, size_t, struct h264_config *);
