@@ -85,12 +85,16 @@ run(struct segmenter *seg, const char *name)
 		total += (size_t)n;
 		flv_reader_filled(reader, (size_t)n);
 		while (!segmenter_ended(seg) && (r = flv_reader_next(reader, &tag)) > 0)
-			if ((r = take_tag(seg, &tag)) < 0)
+			if ((r = take_tag(seg, &tag)) == -ENOTSUP)
+				break; /* and has said so */
+			else if (r < 0)
 				die(EX_IOERR, r, "cannot write to %s", dir);
 		if (r < 0)
 			break;
 	}
-	if (r < 0) {
+	if (r == -ENOTSUP) {
+		status = EX_DATAERR;
+	} else if (r < 0) {
 		complain(0, segmenter_wrote(seg) ? "%s is damaged: not FLV from here on" :
 						   "%s is not FLV; lv-transcode reads other containers", name);
 		status = EX_DATAERR;

@@ -86,17 +86,79 @@ put_esds(struct buf *b, const struct fmp4_track *t)
 	end(b, at);
 }
 
+/* "Encapsulation of Opus in ISO BMFF" 4.3.2: OpusHead with its numbers turned to big-endian. */
+static void
+put_dops(struct buf *b, const uint8_t *p)
+{
+	size_t at = box(b, "dOps");
+
+	buf_u8(b, 0);
+	buf_u8(b, p[9]);
+	buf_be16(b, (uint32_t)(p[10] | p[11] << 8));
+	buf_be32(b, get_le32(p + 12));
+	buf_be16(b, (uint32_t)(p[16] | p[17] << 8));
+	buf_u8(b, p[18]);
+	if (p[18]) /* a mapping of channels */
+		buf_append(b, p + 19, 2u + p[9]);
+	end(b, at);
+}
+
+/* A codec's box inside its sample entry: what FLV has as a header, in MP4's clothes. */
+static void
+put_config(struct buf *b, const struct fmp4_track *t)
+{
+	const uint8_t *p = t->config;
+	size_t n = t->config_size, at;
+
+	switch (t->codec->fourcc) {
+	case FLV_AAC:
+		put_esds(b, t);
+		return;
+	case FLV_OPUS:
+		put_dops(b, p);
+		return;
+	case FLV_AVC:
+		at = box(b, "avcC");
+		break;
+	case FLV_HEVC:
+		at = box(b, "hvcC");
+		break;
+	case FLV_AV1:
+		at = box(b, "av1C");
+		break;
+	case FLV_AC3:
+		at = box(b, "dac3");
+		p = t->codec->ac3;
+		n = sizeof(t->codec->ac3);
+		break;
+	case FLV_VP9:
+		at = full_box(b, "vpcC", 1, 0);
+		p = t->codec->vp9;
+		n = sizeof(t->codec->vp9);
+		break;
+	default: /* FLV_FLAC: the blocks of metadata, without the marker in front */
+		at = full_box(b, "dfLa", 0, 0);
+		p += 4;
+		n -= 4;
+	}
+	buf_append(b, p, n);
+	end(b, at);
+}
+
 static void
 put_entry(struct buf *b, const struct fmp4_track *t)
 {
-	size_t at = box(b, t->video ? "avc1" : "mp4a"), in;
+	const struct codec *c = t->codec;
+	size_t at = buf_len(b);
 
+	buf_be32(b, 0);
+	buf_be32(b, c->fourcc); /* FLV names the codecs as the sample entries are named */
 	zeros(b, 6);
 	buf_be16(b, 1); /* data_reference_index */
 	if (t->video) {
 		zeros(b, 16);
-		buf_be16(b, (uint32_t)t->width);
-		buf_be16(b, (uint32_t)t->height);
+		buf_be16(b, (uint32_t)c->width);
+		buf_be16(b, (uint32_t)c->height);
 		buf_be32(b, 0x480000);
 		buf_be32(b, 0x480000);
 		buf_be32(b, 0);
@@ -104,17 +166,14 @@ put_entry(struct buf *b, const struct fmp4_track *t)
 		zeros(b, 32);
 		buf_be16(b, 0x18);
 		buf_be16(b, 0xffff);
-		in = box(b, "avcC");
-		buf_append(b, t->config, t->config_size);
-		end(b, in);
 	} else {
 		zeros(b, 8);
-		buf_be16(b, (uint32_t)(t->channels ? t->channels : 2));
+		buf_be16(b, (uint32_t)(c->channels ? c->channels : 2));
 		buf_be16(b, 16);
 		buf_be32(b, 0);
-		buf_be32(b, t->rate < 65536 ? (uint32_t)t->rate << 16 : 0);
-		put_esds(b, t);
+		buf_be32(b, c->rate < 65536 ? (uint32_t)c->rate << 16 : 0);
 	}
+	put_config(b, t);
 	end(b, at);
 }
 
@@ -185,6 +244,8 @@ fmp4_init(struct buf *b, const struct fmp4_track *t)
 {
 	size_t moov, trak, at;
 
+	if (!codec_packaged(t->codec->fourcc, false))
+		return -ENOTSUP;
 	at = box(b, "ftyp");
 	buf_append(b, "iso6\0\0\0\0iso6cmfcmp41", 20);
 	end(b, at);
@@ -210,8 +271,8 @@ fmp4_init(struct buf *b, const struct fmp4_track *t)
 	buf_be16(b, t->video ? 0 : 0x100);
 	buf_be16(b, 0);
 	matrix(b);
-	buf_be32(b, t->video ? (uint32_t)t->width << 16 : 0);
-	buf_be32(b, t->video ? (uint32_t)t->height << 16 : 0);
+	buf_be32(b, t->video ? (uint32_t)t->codec->width << 16 : 0);
+	buf_be32(b, t->video ? (uint32_t)t->codec->height << 16 : 0);
 	end(b, at);
 	put_media(b, t);
 	end(b, trak);

@@ -4,8 +4,10 @@
  * Shape:  fmp4_init once a configuration; fmp4_styp, then fmp4_part for each part of a segment.
  * Units:  dts in the track's timescale, absolute: tfdt is 64 bits and counts from media time zero.
  *         cts may be negative (trun version 1), so that no edit list is needed.
- * Errors: stay in buf.error, as for every builder; -EINVAL for a part that holds nothing.
- * Spec:   ISO/IEC 14496-12 8.8, 14496-14 5.6, 14496-15 5.3; RFC 8216bis 3.1.2.
+ * Errors: stay in buf.error, as for every builder; -EINVAL for a part that holds nothing, -ENOTSUP
+ *         for a codec that has no sample entry here.
+ * Spec:   ISO/IEC 14496-12 8.8, 14496-14 5.6, 14496-15 5.3 and 8.3; RFC 8216bis 3.1.2; what codec.h
+ *         names for AV1, VP9, Opus, FLAC and AC-3.
  */
 #ifndef LV_FMP4_H
 #define LV_FMP4_H
@@ -15,13 +17,13 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "codec.h"
 
-struct fmp4_track {
+struct fmp4_track { /* borrowed for the call */
 	bool video;
 	uint32_t timescale;
-	int width, height;    /* video */
-	int rate, channels;   /* audio */
-	const uint8_t *config; /* avcC or AudioSpecificConfig; borrowed for the call */
+	const struct codec *codec;
+	const uint8_t *config; /* what codec_config took: avcC, AudioSpecificConfig, OpusHead... */
 	size_t config_size;
 };
 

@@ -66,6 +66,8 @@ m3u8_variant(struct buf *b, const struct m3u8_variant *v)
 		buf_printf(b, ",RESOLUTION=%dx%d", v->width, v->height);
 	if (v->fps > 0)
 		buf_printf(b, ",FRAME-RATE=%.3f", v->fps);
+	if (v->range)
+		buf_printf(b, ",VIDEO-RANGE=%s", v->range);
 	if (v->audio)
 		buf_printf(b, ",AUDIO=\"%s\"", v->audio);
 	if (v->width)

@@ -37,6 +37,7 @@ struct m3u8_variant {
 	const char *codecs, *audio, *uri; /* audio: a group, or NULL */
 	int width, height;                /* 0: no picture */
 	double fps;                       /* 0: unknown */
+	const char *range;                /* SDR, HLG, PQ; NULL: unknown */
 };
 void m3u8_variant(struct buf *, const struct m3u8_variant *);
 

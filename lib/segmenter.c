@@ -250,37 +250,73 @@ fail:
 
 /* ---- what comes in ---- */
 
-static int
-take_header(struct segmenter *g, struct strand *k, const struct flv_packet *p)
+/* What a track is from here on; its next frame begins a run when it was something else. */
+static void
+become(struct segmenter *g, struct strand *k, const struct codec *c)
 {
-	struct h264_config h264;
-	struct aac_config aac;
-	int r;
-
-	if (!p->size || p->size > CONFIG_MAX)
-		return 0;
-	if (k->known && p->size == k->config_size && !memcmp(k->config, p->data, p->size))
-		return 0;
-	r = k->video ? h264_config_parse(p->data, p->size, &h264) :
-		       aac_config_parse(p->data, p->size, &aac);
-	if (r < 0) {
-		warning(0, "the %s configuration of %s is malformed: ignored",
-			k->video ? "H.264" : "AAC", k->name);
-		return 0;
-	}
-	if (k->known)
-		seg_flush(g);
-	if (k->video)
-		k->h264 = h264;
-	else
-		k->aac = aac;
-	memcpy(k->config, p->data, p->size);
-	k->config_size = p->size;
+	if (k->known || (k->video && g->started && !g->strand[g->leader].video))
+		seg_flush(g); /* a picture that comes late takes the lead */
+	k->codec = *c;
 	k->init[0] = '\0';
 	k->fps = 0;
-	k->last_dur = k->video ? 3000 : k->aac.frame;
+	k->last_dur = k->video ? 3000 : k->codec.frame;
 	k->known = g->master_due = true;
-	return 0;
+}
+
+static void
+take_header(struct segmenter *g, struct strand *k, const struct flv_packet *p)
+{
+	struct codec c;
+
+	if (k->known && p->codec == k->codec.fourcc && p->size == k->config_size &&
+		!memcmp(k->config, p->data, p->size))
+		return;
+	if (!p->size)
+		return; /* some say so before they know */
+	if (p->size > CONFIG_MAX || codec_config(&c, p->codec, p->data, p->size) < 0) {
+		warning(0, "the %s configuration of %s is malformed: ignored", codec_name(p->codec), k->name);
+		return;
+	}
+	become(g, k, &c);
+	memcpy(k->config, p->data, p->size);
+	k->config_size = p->size;
+}
+
+/* What only frames tell: all that is known of AC-3, the size of VP9, sometimes that of AV1. */
+static enum codec_start
+take_frame(struct segmenter *g, struct strand *k, const struct flv_packet *p)
+{
+	struct codec c = k->codec;
+	enum codec_start start;
+
+	if (!codec_has_config(p->codec)) {
+		if (codec_first(&c, p->codec, p->data, p->size) == 0 &&
+			(!k->known || c.fourcc != k->codec.fourcc || memcmp(c.ac3, k->codec.ac3, sizeof(c.ac3))))
+			become(g, k, &c);
+		return CODEC_KEY;
+	}
+	start = codec_start(&c, p->data, p->size);
+	if (k->codec.width && (c.width != k->codec.width || c.height != k->codec.height))
+		become(g, k, &c);
+	k->codec = c;
+	return start;
+}
+
+/* The track's codec cannot be packaged: said once; -ENOTSUP when it is the only picture. */
+static int
+leave_out(struct segmenter *g, struct strand *k, uint32_t codec)
+{
+	bool other = !k->video;
+	int i;
+
+	for (i = 0; i < g->strands; i++)
+		other |= g->strand[i].video && !g->strand[i].left_out && &g->strand[i] != k;
+	if (!k->left_out)
+		complain(0, "%s is %s, which %s does not hold%s", k->name, codec_name(codec),
+			g->how.ts ? "--format ts" : "--format fmp4",
+			g->how.ts && codec_packaged(codec, false) ? ": --format fmp4 does" : "");
+	k->left_out = true;
+	return other ? 0 : -ENOTSUP;
 }
 
 static void
@@ -295,13 +331,18 @@ dropped(const struct strand *k, const char *reason, int frames)
 	event_send(&e);
 }
 
-/* The frame's place on the grid of whole frames from time zero; false: it has none. */
+/*
+ * The frame's place on the grid of whole frames from time zero, or of their halves, quarters...
+ * where they are so long that sound and lips would part; false: it has none.
+ */
 static bool
-audio_place(struct strand *k, int64_t t, int64_t *at)
+audio_place(struct strand *k, int64_t t, int64_t frame, int64_t *at)
 {
-	int64_t frame = k->aac.frame, exact = t * k->aac.rate / HZ, off;
-	int64_t grid = (exact + frame / 2) / frame * frame;
+	int64_t exact = t * k->codec.rate / HZ, step = frame, grid, off;
 
+	while (step > 1 && step > k->codec.rate / GRID)
+		step /= 2;
+	grid = (exact + step / 2) / step * step;
 	if (!k->audio_on) {
 		k->next = grid;
 		k->audio_on = true;
@@ -311,7 +352,7 @@ audio_place(struct strand *k, int64_t t, int64_t *at)
 		k->off++;
 	else
 		k->off = 0;
-	if (off > (int64_t)k->aac.rate || (k->off >= 4 && off > 0)) {
+	if (off > (int64_t)k->codec.rate || (k->off >= 4 && off > 0)) {
 		k->next = grid;
 		k->off = 0;
 	} else if (k->off >= 4) {
@@ -368,17 +409,13 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 {
 	int at = track_index(g, p->type, p->track), r;
 	struct sample s = { 0 };
+	enum codec_start begins;
 	struct strand *k;
+	size_t front;
 	int64_t t;
 
 	if (p->kind != FLV_HEADER && p->kind != FLV_FRAME)
 		return 0;
-	if (p->codec != (p->type == FLV_VIDEO ? FLV_AVC : FLV_AAC)) {
-		if (p->kind == FLV_HEADER || p->key)
-			inform("%s track %d is neither H.264 nor AAC: ignored",
-				p->type == FLV_VIDEO ? "video" : "audio", p->track);
-		return 0;
-	}
 	if (!g->identified) {
 		struct mark env;
 
@@ -395,18 +432,27 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		at = track_index(g, p->type, p->track);
 	}
 	k = &g->strand[at];
-	if (p->kind == FLV_HEADER)
-		return take_header(g, k, p);
-	if (!k->known || !p->size)
+	if (!codec_packaged(p->codec, g->how.ts))
+		return leave_out(g, k, p->codec);
+	if (p->kind == FLV_HEADER) {
+		take_header(g, k, p);
+		return 0;
+	}
+	if (codec_has_config(p->codec) && (!k->known || k->codec.fourcc != p->codec))
+		return 0;
+	begins = take_frame(g, k, p);
+	front = codec_skip(&k->codec, p->data, p->size);
+	if (!k->known || p->size == front)
 		return 0;
 	t = follow(g, k, MS(dts_ms));
-	s.size = (uint32_t)p->size;
+	s.size = (uint32_t)(p->size - front);
 	if (k->video) {
 		int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
 		int64_t pts = t + MS(cts) + (int64_t)p->nano * 9 / 100000;
 
-		s.idr = h264_idr(p->data, p->size, k->h264.nal_len);
-		if (!s.idr && !g->started && !k->count) {
+		s.key = begins != CODEC_DELTA;
+		s.open = begins == CODEC_OPEN;
+		if (!s.key && !g->started && !k->count) {
 			k->skipped++; /* nothing can be shown before the first key frame */
 			return 0;
 		}
@@ -419,12 +465,12 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 			s.dts = k->samples[k->count - 1].dts + 1;
 		s.pts = pts;
 	} else {
-		if (!audio_place(k, t, &s.dts)) {
+		if (!audio_place(k, t, codec_samples(&k->codec, p->data, p->size), &s.dts)) {
 			dropped(k, "audio runs ahead of its timestamps", 1);
 			return 0;
 		}
 		s.pts = s.dts;
-		s.idr = true;
+		s.key = true;
 	}
 	if (g->started && when(k, &s) < g->start - NEAR && k->idle) {
 		dropped(k, "too late for its segment", 1);
@@ -432,7 +478,7 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 	}
 	if (k->count >= SAMPLES_MAX || buf_len(&k->data) + p->size > QUEUE_MAX)
 		seg_flush(g);
-	if ((r = push(k, &s, p->data)) < 0)
+	if ((r = push(k, &s, p->data + front)) < 0)
 		return r;
 	if (t > k->last)
 		k->last = t;

@@ -15,6 +15,13 @@ is_away(const struct segmenter *g, const struct strand *k)
 	return k->last != INT64_MIN && g->newest - k->last > LATE;
 }
 
+/* Only onMetaData has told of it so far. */
+static bool
+is_awaited(const struct strand *k)
+{
+	return k->type && !k->known && !k->left_out;
+}
+
 /* The track that the cuts follow: the first encoded picture, else the source, else the sound. */
 static int
 pick_leader(const struct segmenter *g)
@@ -44,7 +51,7 @@ divide(const struct segmenter *g, int track, int64_t t, bool *ready)
 
 	*ready = false;
 	for (i = 0; k->video && i < k->count; i++)
-		if (k->samples[i].idr && when(k, &k->samples[i]) >= t - NEAR &&
+		if (k->samples[i].key && when(k, &k->samples[i]) >= t - NEAR &&
 			when(k, &k->samples[i]) <= t + NEAR) {
 			*ready = true;
 			return i;
@@ -74,10 +81,8 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 	s->wall_ms = g->origin_ms + g->start / 90;
 	s->discontinuity = g->broken && (g->listed || s->n > 0);
 	s->independent = !(g->leader >= 0 && g->strand[g->leader].video) ||
-		(g->strand[g->leader].count && g->strand[g->leader].samples[0].idr);
+		(g->strand[g->leader].count && g->strand[g->leader].samples[0].key);
 	g->broken = false;
-	if (!s->independent && !g->dependent)
-		g->dependent = g->master_due = true;
 	snprintf(s->file, sizeof(s->file), "%s-%" PRId64 "-%" PRId64 ".%s", g->broadcast, g->epoch, s->n,
 		g->how.ts ? "ts" : "m4s");
 	sec = (int)((s->dur + HZ / 2) / HZ);
@@ -87,8 +92,12 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 			g->target_s = sec;
 		g->master_due = true;
 	}
-	for (i = 0; i < g->strands; i++)
+	for (i = 0; i < g->strands; i++) {
 		counts[i] = all ? g->strand[i].count : divide(g, i, end, &ready);
+		s->independent &= !(g->strand[i].video && counts[i] && g->strand[i].samples[0].open);
+	}
+	if (!s->independent && !g->dependent)
+		g->dependent = g->master_due = true;
 	for (i = 0; i < g->strands; i++)
 		seg_put_media(g, i, s, counts);
 	for (i = 0; i < g->strands; i++)
@@ -117,44 +126,53 @@ skip_known(struct segmenter *g, struct strand *k)
 	if (!k->count || when(k, &k->samples[0]) < g->have - AGAIN)
 		return; /* something else */
 	for (i = 0; i < k->count; i++)
-		if (when(k, &k->samples[i]) >= g->have - LEAD && (!k->video || k->samples[i].idr))
+		if (when(k, &k->samples[i]) >= g->have - LEAD && (!k->video || k->samples[i].key))
 			break;
 	seg_drop_samples(k, i);
 }
 
+/* How long sound waits for a picture: longer when onMetaData has told of one. */
+static int64_t
+patience(const struct segmenter *g)
+{
+	int i;
+
+	for (i = 0; i < g->strands; i++)
+		if (g->strand[i].video && is_awaited(&g->strand[i]))
+			return LATE;
+	return g->fresh ? ALONE : 0;
+}
+
 /* The first frame of a run: what lies before it in the other tracks has nowhere to go. */
 static bool
-start(struct segmenter *g)
+start(struct segmenter *g, bool last)
 {
 	struct strand *k;
 	int64_t first;
-	size_t i, n;
-	int j;
+	size_t n;
+	int i, j;
 
 	if ((j = pick_leader(g)) < 0)
 		return false;
 	k = &g->strand[j];
 	/* Sound that waits in vain for its picture goes alone. */
 	if (!k->count && g->newest != INT64_MIN)
-		for (i = 0; i < (size_t)g->strands; i++) {
+		for (i = 0; i < g->strands; i++) {
 			struct strand *a = &g->strand[i];
 
 			if (a->count && a->last - when(a, &a->samples[0]) > LATE + JUMP) {
-				j = (int)i;
+				j = i;
 				k = a;
 				break;
 			}
 		}
 	if (g->have)
 		skip_known(g, k);
-	if (!k->count || (k->video && !k->samples[0].idr))
+	if (!k->count || (k->video && !k->samples[0].key))
+		return false;
+	if (!k->video && !last && k->last - when(k, &k->samples[0]) < patience(g))
 		return false;
 	g->have = 0;
-	/* A picture that only onMetaData has told of so far is given the time to come. */
-	for (i = 0; !k->video && i < (size_t)g->strands; i++)
-		if (g->strand[i].video && g->strand[i].type && !g->strand[i].known &&
-			k->last - when(k, &k->samples[0]) < LATE)
-			return false;
 	g->leader = j;
 	g->start = when(k, &k->samples[0]);
 	first = to_hz(k, k->samples[0].dts) - LEAD;
@@ -191,7 +209,7 @@ decide(struct segmenter *g)
 		const struct sample *s = &k->samples[i];
 
 		t = when(k, s);
-		if (i && k->video && s->idr) {
+		if (i && k->video && s->key) {
 			gop = t - last;
 			last = t;
 			if (t - g->start >= target - MS(50) ||
@@ -229,7 +247,7 @@ seg_cut(struct segmenter *g)
 	int i;
 
 	for (;;) {
-		if (!g->started && !start(g))
+		if (!g->started && !start(g, false))
 			return;
 		if (!g->cutting && !decide(g))
 			return;
@@ -237,7 +255,7 @@ seg_cut(struct segmenter *g)
 		for (i = 0; i < g->strands; i++) {
 			struct strand *k = &g->strand[i];
 
-			if (!k->known && !(k->type && k->last == INT64_MIN && g->fresh))
+			if (!k->known && (!is_awaited(k) || !g->fresh))
 				continue;
 			divide(g, i, g->cut, &ready);
 			k->idle = !ready && (g->newest - g->cut > LATE || is_away(g, k));
@@ -259,7 +277,7 @@ seg_flush(struct segmenter *g)
 	int i;
 
 	if (!g->started)
-		start(g);
+		start(g, true);
 	while (g->started && (g->cutting || decide(g))) {
 		g->cutting = false;
 		close_segment(g, g->cut, false);

@@ -45,7 +45,7 @@ static double
 frame_rate(const struct strand *k)
 {
 	static const int near[] = { 5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120 };
-	double f = k->h264.fps > 0 ? k->h264.fps : k->fps, d;
+	double f = k->codec.fps > 0 ? k->codec.fps : k->fps, d;
 	size_t i;
 
 	if (k->told.fps > 0 && (k->told.fps < f || f <= 0))
@@ -105,7 +105,7 @@ average(const struct strand *k)
 void
 seg_put_master(struct segmenter *g)
 {
-	char video[H264_CODEC], audio[AAC_CODEC], codecs[64], uri[NAME + 16];
+	char video[CODEC_TEXT], audio[CODEC_TEXT], codecs[2 * CODEC_TEXT], uri[NAME + 16];
 	struct buf b = { 0 };
 	bool pictures = false;
 	int64_t total = 0;
@@ -123,7 +123,7 @@ seg_put_master(struct segmenter *g)
 		if (k->video || !*k->init)
 			continue;
 		snprintf(uri, sizeof(uri), "%s/index.m3u8", k->name);
-		m3u8_audio(&b, k->name, uri, k->aac.channels);
+		m3u8_audio(&b, k->name, uri, k->codec.channels);
 	}
 	for (i = 0; i < g->strands; i++) {
 		struct strand *k = &g->strand[i], *a = NULL;
@@ -136,13 +136,14 @@ seg_put_master(struct segmenter *g)
 		v.average = average(k);
 		if (k->video) {
 			a = seg_sound_of(g, k);
-			v.width = k->h264.width;
-			v.height = k->h264.height;
+			v.width = k->codec.width;
+			v.height = k->codec.height;
 			v.fps = frame_rate(k);
-			snprintf(codecs, sizeof(codecs), "%s%s%s", h264_codec(video, &k->h264), a ? "," : "",
-				a ? aac_codec(audio, &a->aac) : "");
+			v.range = codec_range(&k->codec);
+			snprintf(codecs, sizeof(codecs), "%s%s%s", codec_text(video, &k->codec), a ? "," : "",
+				a ? codec_text(audio, &a->codec) : "");
 		} else {
-			snprintf(codecs, sizeof(codecs), "%s", aac_codec(audio, &k->aac));
+			snprintf(codecs, sizeof(codecs), "%s", codec_text(audio, &k->codec));
 		}
 		if (a && !g->how.ts) {
 			v.audio = a->name;

@@ -53,11 +53,8 @@ static void
 put_init(struct segmenter *g, struct strand *k)
 {
 	struct fmp4_track t = { .video = k->video,
-		.timescale = k->video ? HZ : (uint32_t)k->aac.rate,
-		.width = k->h264.width,
-		.height = k->h264.height,
-		.rate = k->aac.rate,
-		.channels = k->aac.channels,
+		.timescale = k->video ? HZ : (uint32_t)k->codec.rate,
+		.codec = &k->codec,
 		.config = k->config,
 		.config_size = k->config_size };
 	char name[NAME + 32], path[2 * NAME + 64];
@@ -165,7 +162,7 @@ fill_fmp4(struct strand *k, size_t count, struct buf *b)
 		if (i + 1 < k->count)
 			k->last_dur = dur;
 		out[i] = (struct fmp4_sample){ at->size, (uint32_t)dur, (int32_t)(at->pts - at->dts),
-			at->idr };
+			at->key };
 	}
 	fmp4_styp(b);
 	r = fmp4_part(b, ++k->parts, k->video, k->samples[0].dts < 0 ? 0 : k->samples[0].dts, out, count,
@@ -186,7 +183,7 @@ put_sound(struct strand *k, struct strand *a, size_t i, size_t count, int64_t be
 		sizes[n] = a->samples[i + n].size;
 		bytes += sizes[n++];
 	}
-	if (n && ts_audio(b, &k->ts, to_hz(a, a->samples[i].dts), &a->aac, sizes, n, *data) < 0 && !b->error)
+	if (n && ts_audio(b, &k->ts, to_hz(a, a->samples[i].dts), &a->codec.aac, sizes, n, *data) < 0 && !b->error)
 		b->error = -EBADMSG;
 	*data += bytes;
 	return n;
@@ -210,8 +207,8 @@ fill_ts(struct strand *k, size_t count, struct strand *a, size_t heard, struct b
 		/* Sound leaves when so much of it is there that a packet of its own is worth it. */
 		while (j < heard && to_hz(a, a->samples[j].dts) + TS_GATHER <= at->dts)
 			j += put_sound(k, a, j, heard, at->dts, &sound, b);
-		if ((r = ts_video(b, &k->ts, at->pts, at->dts, at->idr, k->config, k->config_size,
-			     k->h264.nal_len, data, at->size)) < 0)
+		if ((r = ts_video(b, &k->ts, at->pts, at->dts, at->key, k->config, k->config_size,
+			     k->codec.nal_len, data, at->size)) < 0)
 			return r;
 		if (i + 1 < count && at[1].dts > at->dts)
 			k->last_dur = at[1].dts - at->dts;
@@ -251,7 +248,7 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 		return;
 	snprintf(path, sizeof(path), "%s/%s", k->name, s->file);
 	/* Every picture but the leader's has to begin with a key frame, or it is not shown. */
-	e->gap = !count || (k->video && track != g->leader && !k->samples[0].idr);
+	e->gap = !count || (k->video && track != g->leader && !k->samples[0].key);
 	k->gaps = e->gap ? k->gaps + 1 : 0;
 	if (k->video && count && e->gap && k->gaps == UNFIT && !k->unfit) {
 		k->unfit = g->master_due = true;
@@ -261,7 +258,7 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 		event_str(&ev, "reason", "segments do not begin with a key frame");
 		event_send(&ev);
 	}
-	if (!*k->init)
+	if (!*k->init && (!k->video || k->codec.width)) /* else no key frame has told its size yet */
 		put_init(g, k);
 	if (!*k->init)
 		e->gap = true;

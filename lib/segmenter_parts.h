@@ -10,9 +10,8 @@
 #ifndef LV_SEGMENTER_PARTS_H
 #define LV_SEGMENTER_PARTS_H
 
-#include "aac.h"
 #include "buf.h"
-#include "h264.h"
+#include "codec.h"
 #include "segmenter.h"
 #include "ts.h"
 
@@ -24,7 +23,9 @@
 #define GOP_MAX MS(10000)        /* a segment never gets longer than this */
 #define JUMP MS(3000)            /* more than this is a jump in time, not a late packet */
 #define LATE MS(3000)            /* a track this far behind is not waited for */
+#define ALONE MS(1000)           /* the first sound waits so long for a picture that nothing told of */
 #define LEAD MS(100)             /* sound may begin so much before the first picture is decoded */
+#define GRID 40                  /* a step of sound's grid is at most this part of a second */
 #define NEAR MS(20)              /* key frames of two tracks this near are the same instant */
 #define QUEUE_MAX (64 << 20)     /* bytes of one track's unwritten frames */
 #define CONFIG_MAX 4096          /* bytes of decoder configuration */
@@ -42,7 +43,7 @@
 struct sample {
 	int64_t dts, pts; /* video: HZ; audio: samples */
 	uint32_t size;
-	bool idr;
+	bool key, open; /* open: what follows it may refer to what came earlier */
 };
 
 struct entry { /* one track's part of a listed segment */
@@ -60,13 +61,12 @@ struct segment {
 
 struct strand { /* one track */
 	uint8_t type, id;
-	bool video, known, idle, unfit, audio_on;
+	bool video, known, idle, unfit, audio_on, left_out;
 	char name[NAME];
 	struct track told;
 	uint8_t config[CONFIG_MAX];
 	size_t config_size;
-	struct h264_config h264;
-	struct aac_config aac;
+	struct codec codec;
 	char init[NAME + 32]; /* the init segment of the configuration; empty: not written */
 	struct sample *samples;
 	size_t count, room;
@@ -118,7 +118,7 @@ is_source(const struct strand *k)
 static inline int64_t
 to_hz(const struct strand *k, int64_t t)
 {
-	return k->video ? t : t * HZ / k->aac.rate;
+	return k->video ? t : t * HZ / k->codec.rate;
 }
 
 /* Instants of a sample on the common clock. */

@@ -235,6 +235,205 @@ print(at)')
 	[[ $stderr == *'--format mkv: fmp4 or ts'* ]]
 }
 
+# encode OUT COLOURS CODEC OPTION...: four seconds of picture, key frames every two, and a tone.
+encode() {
+	local out=$1 colours=$2
+	shift 2
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=192x108:r=30 -f lavfi -i sine=r=48000 -t 4 \
+		-pix_fmt "${colours%%:*}" ${colours#*:} -c:v "$@" "$out"
+}
+X265=keyint=60:min-keyint=60:scenecut=0:log-level=none
+
+# mime BOX FILE: what RFC 6381 calls the HEVC of an MP4, from its hvcC after ISO/IEC 14496-15 E.3.
+mime_hevc() {
+	python3 - "$1" <<-'EOF'
+		import sys
+		d = open(sys.argv[1], "rb").read()
+		b = d[d.index(b"hvcC") + 4:]
+		flags = int(f"{int.from_bytes(b[2:6], 'big'):032b}"[::-1], 2)
+		rest = [f"{v:X}".lower() for v in b[6:12].rstrip(b"\0")]
+		print(".".join(["hvc1", f"{' ABC'[b[1] >> 6].strip()}{b[1] & 31}", f"{flags:x}",
+		                f"{'LH'[b[1] >> 5 & 1]}{b[12]}"] + rest))
+	EOF
+}
+
+# whole FILE.mp4 DIR SHIFT_MS: DIR's pictures and sound decode as the file's, each picture at its time.
+whole() {
+	local t
+	run -0 --separate-stderr ffmpeg -nostdin -v warning -i "$2/master.m3u8" -map 0 -f null -
+	[ -z "$stderr" ] || { echo "$stderr"; false; }
+	for t in v a; do
+		ffmpeg -nostdin -v error -i "$1" -map "0:$t" -f framemd5 - | awk '!/^#/ { print $NF }' >want
+		ffmpeg -nostdin -v error -i "$2/master.m3u8" -map "0:$t" -f framemd5 - | awk '!/^#/ { print $NF }' >got
+		[ $t = a ] || cmp want got
+	done
+	ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 "$1" |
+		awk -F, -v s="$3" 'NF { printf "%d\n", $1 * 1000 + s + 0.5 }' | sort -n >want
+	ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 "$2/source/index.m3u8" |
+		awk -F, 'NF { printf "%d\n", $1 * 1000 + 0.5 }' | sort -n >got
+	cmp want got
+}
+
+@test "HEVC, AV1, VP9, Opus, FLAC, AC-3: they decode as they came, and CODECS says what they are" {
+	encode hevc.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265:open-gop=0 -tag:v hvc1 -c:a ac3
+	encode svt.mp4 yuv420p: libsvtav1 -preset 10 -g 60 -c:a libopus 2>/dev/null
+	encode aom.mp4 yuv420p10: libaom-av1 -usage realtime -cpu-used 8 -g 60 -c:a aac
+	encode vp9.mp4 yuv420p: libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -c:a flac -strict -2
+	local f name entry sound codecs t n
+	while read -r f name entry sound codecs; do
+		"$ROOT/tests/lib/eflv" $f.mp4 >$f.flv
+		lv-segment --dir live/$f $f.flv
+		whole $f.mp4 live/$f 200
+		[ "$(packets live/$f/master.m3u8)" = "$(packets $f.mp4)" ]
+		if [ $f = hevc ]; then
+			name=$(mime_hevc hevc.mp4)
+		else # another's opinion
+			ffmpeg -nostdin -v error -i $f.mp4 -map v -c copy -f dash $f.mpd
+			name=$(sed -n 's/.*codecs="\([^"]*\)".*/\1/p' $f.mpd | head -n 1)
+		fi
+		grep -q "CODECS=\"$name,$codecs\",RESOLUTION=192x108,FRAME-RATE=30.000" live/$f/master.m3u8
+		grep -q EXT-X-INDEPENDENT-SEGMENTS live/$f/source/index.m3u8
+		inf live/$f/source/index.m3u8 >want
+		inf live/$f/audio-source/index.m3u8 | diff want -
+		[ "$(grep -c EXTINF live/$f/source/index.m3u8)" = 2 ]
+		for n in 0 1; do
+			cat live/$f/source/init-*.mp4 live/$f/source/*-$n.m4s >one.mp4
+			ffprobe -v error -show_entries packet=flags:stream=codec_tag_string -of csv=p=0 one.mp4 >said
+			head -n 1 said | grep -q K && tail -n 1 said | grep -q "^$entry"
+			cat live/$f/audio-source/init-*.mp4 live/$f/audio-source/*-$n.m4s >one.mp4
+			run -0 --separate-stderr ffmpeg -nostdin -v warning -i one.mp4 -f null -
+			[ -z "$stderr" ]
+			ffprobe -v error -show_entries stream=codec_tag_string,sample_rate,channels -of csv=p=0 one.mp4 | grep -q "^$sound,48000,1"
+		done
+	done <<-EOF
+		hevc x hvc1 ac-3 ac-3
+		svt x av01 Opus Opus
+		aom x av01 mp4a mp4a.40.2
+		vp9 x vp09 fLaC fLaC
+	EOF
+	for f in svt:av1parse:av1dec hevc:h265parse:avdec_h265 vp9:vp9parse:vp9dec; do # other readers agree
+		IFS=: read -r f t n <<<"$f"
+		cat live/$f/source/init-*.mp4 live/$f/source/*.m4s >one.mp4
+		timeout 60 gst-launch-1.0 -q filesrc location=one.mp4 ! qtdemux ! $t ! $n ! fakesink
+	done
+}
+
+@test "an open group of pictures is cut, and not called independent; VIDEO-RANGE says what the light is" {
+	encode pq.mp4 yuv420p10: libx265 -preset ultrafast -tag:v hvc1 -an \
+		-x265-params $X265:open-gop=1:bframes=3:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc
+	encode hlg.mp4 "yuv420p10:-color_primaries bt2020 -color_trc arib-std-b67 -colorspace bt2020nc" \
+		libaom-av1 -usage realtime -cpu-used 8 -g 60 -an
+	encode sdr.mp4 "yuv420p:-color_primaries bt709 -color_trc bt709 -colorspace bt709" libvpx-vp9 \
+		-deadline realtime -cpu-used 8 -g 60 -an
+	local f range
+	for f in pq hlg sdr; do
+		"$ROOT/tests/lib/eflv" $f.mp4 >$f.flv
+		lv-segment --dir live/$f $f.flv
+		whole $f.mp4 live/$f 200
+		range=${f^^}
+		grep -q "VIDEO-RANGE=$range," live/$f/master.m3u8
+		[ "$(grep -c EXTINF live/$f/source/index.m3u8)" = 2 ]
+	done
+	grep -q "CODECS=\"$(mime_hevc pq.mp4)\"" live/pq/master.m3u8
+	! grep -q INDEPENDENT live/pq/*.m3u8 live/pq/source/*.m3u8
+	ffmpeg -nostdin -v error -i hlg.mp4 -c copy -f dash hlg.mpd
+	grep -q "CODECS=$(grep -o '"av01.0.00M.10[^"]*"' hlg.mpd | head -n 1)" live/hlg/master.m3u8
+}
+
+@test "new parameters in the middle, told by a header or only by a key frame: a new init, a discontinuity" {
+	encode a.mp4 yuv420p: libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -c:a libopus
+	encode b.mp4 yuv420p: libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -s 160x90 -c:a libopus # the same header
+	encode c.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265 -tag:v hvc1 -c:a aac
+	"$ROOT/tests/lib/eflv" a.mp4 b.mp4 c.mp4 >m.flv
+	lv-segment --dir live/m m.flv
+	local t n=0 size
+	for t in source audio-source; do
+		[ "$(grep -c '^#EXT-X-DISCONTINUITY$' live/m/$t/index.m3u8)" = 2 ]
+		[ "$(grep -c EXTINF live/m/$t/index.m3u8)" = 6 ]
+	done
+	[ "$(grep -c EXT-X-MAP live/m/source/index.m3u8)" = 3 ]
+	[ "$(grep -c EXT-X-MAP live/m/audio-source/index.m3u8)" = 2 ] # the sound of the first two is the same
+	grep -q 'CODECS="hvc1.*mp4a.40.2",RESOLUTION=192x108' live/m/master.m3u8
+	sed -n 's/.*MAP:URI="\(.*\)"/\1/p' live/m/source/index.m3u8 >inits
+	for size in vp9,192,108 vp9,160,90 hevc,192,108; do
+		cat "live/m/source/$(sed -n $((n / 2 + 1))p inits)" live/m/source/*-$n.m4s live/m/source/*-$((n + 1)).m4s >one.mp4
+		ffprobe -v error -count_packets -show_entries stream=codec_name,width,height,nb_read_packets -of csv=p=0 one.mp4 >got
+		[ "$(cat got)" = "$size,120" ]
+		run -0 --separate-stderr ffmpeg -nostdin -v warning -i one.mp4 -f null -
+		[ -z "$stderr" ] || { echo "$stderr"; false; }
+		n=$((n + 2))
+	done
+}
+
+@test "a picture that nothing has told of leads the cuts, also when it comes after the sound" {
+	encode a.mp4 yuv420p: libx264 -preset ultrafast -g 60 -c:a aac
+	ffmpeg -nostdin -v error -i a.mp4 -itsoffset 3 -i a.mp4 -map 1:v -map 0:a -c copy late.mp4
+	local f
+	for f in a late; do
+		"$ROOT/tests/lib/eflv" --bare $f.mp4 >$f.flv
+		lv-segment --dir live/$f $f.flv
+		inf live/$f/source/index.m3u8 | grep -v GAP >want
+		inf live/$f/audio-source/index.m3u8 | grep -v GAP | diff want -
+		[ "$(packets live/$f/source/index.m3u8)" = video,120 ]
+		grep -q EXT-X-INDEPENDENT-SEGMENTS live/$f/source/index.m3u8
+	done
+	[ "$(grep -c EXTINF live/a/source/index.m3u8)" = 2 ]
+	! grep -q -e GAP -e 'DISCONTINUITY$' live/a/*/index.m3u8
+	[ "$(grep -c 'DISCONTINUITY$' live/late/source/index.m3u8)" = 1 ]
+}
+
+@test "a source in AV1 beside a rung in H.264: cut alike, and a gap where it has no key frame" {
+	ffmpeg -nostdin -v error -i "$B" -t 6 -c copy -an r.flv
+	encode good.mp4 yuv420p: libaom-av1 -usage realtime -cpu-used 8 -g 60 -c:a libopus
+	ffmpeg -nostdin -v error -i "$A" -t 6 -pix_fmt yuv420p -c:v libaom-av1 -usage realtime -cpu-used 8 -g 1000 -c:a libopus bad.mp4
+	local f
+	for f in good bad; do
+		"$ROOT/tests/lib/eflv" $f.mp4 >$f.flv
+		ffmpeg -nostdin -v error -i "$B" -t 6 -an -c copy -bsf:v setts=ts=TS-68+200 -y $f.r.flv
+		flv-ladder source=$f.flv r=$f.r.flv >$f.m.flv
+		lv-segment --dir live/$f $f.m.flv
+		inf live/$f/r/index.m3u8 | grep -v GAP >want
+		inf live/$f/source/index.m3u8 | grep -v GAP | diff want -
+	done
+	[ "$(grep -c EXT-X-GAP live/good/source/index.m3u8)" = 1 ] # it ended before the rung
+	[ "$(grep -c EXT-X-GAP live/bad/source/index.m3u8)" = 2 ]
+	grep -q 'CODECS="av01.*Opus"' live/good/master.m3u8
+	grep -q 'CODECS="avc1.*Opus"' live/good/master.m3u8
+}
+
+@test "what a format does not hold is named, and left out or exits 65" {
+	encode hevc.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265 -tag:v hvc1 -an
+	encode opus.mp4 yuv420p: libx264 -preset ultrafast -g 60 -c:a libopus
+	encode vp8.webm yuv420p: libvpx -deadline realtime -cpu-used 8 -g 60 -an
+	ffmpeg -nostdin -v error -i "$A" -c:v copy -c:a libmp3lame -ar 44100 -f flv mp3.flv
+	local f
+	for f in hevc.mp4 opus.mp4 vp8.webm; do "$ROOT/tests/lib/eflv" $f >${f%.*}.flv; done
+	run -65 --separate-stderr lv-segment --format ts --dir live/hevc hevc.flv
+	[ "$stderr" = "lv-segment: source is HEVC, which --format ts does not hold: --format fmp4 does" ]
+	run -65 --separate-stderr lv-segment --dir live/vp8 vp8.flv
+	[ "$stderr" = "lv-segment: source is VP8, which --format fmp4 does not hold" ]
+	run -0 --separate-stderr lv-segment --format ts --dir live/opus opus.flv
+	[ "$stderr" = "lv-segment: audio-source is Opus, which --format ts does not hold: --format fmp4 does" ]
+	[ "$(packets live/opus/source/index.m3u8)" = video,120 ]
+	run -0 --separate-stderr lv-segment --dir live/mp3 mp3.flv
+	[ "$stderr" = "lv-segment: audio-source is MP3, which --format fmp4 does not hold" ]
+	[ "$(packets live/mp3/master.m3u8)" = video,240 ]
+}
+
+@test "AV1 and Opus that another wrote" {
+	local clip=$ROOT/../shared/media/bbb-av1-opus-eflv.flv
+	[ -e "$clip" ] || clip=${LV_MEDIA:-}/bbb-av1-opus-eflv.flv
+	[ -e "$clip" ] || skip "the clip is not here"
+	lv-segment --dir live/x "$clip"
+	run -0 --separate-stderr ffmpeg -nostdin -v warning -i live/x/master.m3u8 -f null -
+	[ -z "$stderr" ] || { echo "$stderr"; false; }
+	[ "$(packets live/x/master.m3u8)" = $'audio,1500\nvideo,897' ]
+	grep -q 'CODECS="av01.0.04M.08,Opus",RESOLUTION=960x540,FRAME-RATE=30.000' live/x/master.m3u8
+	inf live/x/source/index.m3u8 >want # whose key frames are up to 12 s apart
+	inf live/x/audio-source/index.m3u8 | grep -v INDEPENDENT | diff want -
+	! grep -q INDEPENDENT live/x/master.m3u8
+}
+
 @test "what is not FLV, is cut off or is empty is said, and exits 65" {
 	ffmpeg -v error -i "$A" -c copy -t 1 -f mpegts t.ts
 	run -65 --separate-stderr lv-segment --dir live/t t.ts

@@ -62,10 +62,10 @@ whole(struct buf *b)
 static const uint8_t avcc[] = { 1, 0x64, 0, 0x0d, 0xff, 0xe1, 0, 4, 0x67, 1, 2, 3, 1, 0, 1, 0x68 };
 static const uint8_t asc[] = { 0x11, 0x90 };
 
-static const struct fmp4_track picture = { .video = true, .timescale = 90000, .width = 320, .height = 180,
-	.config = avcc, .config_size = sizeof(avcc) };
-static const struct fmp4_track sound = { .timescale = 48000, .rate = 48000, .channels = 2, .config = asc,
-	.config_size = sizeof(asc) };
+static const struct codec avc = { .fourcc = FLV_AVC, .width = 320, .height = 180 };
+static const struct codec aac = { .fourcc = FLV_AAC, .rate = 48000, .channels = 2 };
+static const struct fmp4_track picture = { true, 90000, &avc, avcc, sizeof(avcc) };
+static const struct fmp4_track sound = { false, 48000, &aac, asc, sizeof(asc) };
 
 /* RFC 8216bis 3.1.2: no samples in it, durations unknown, a Movie Extends box. */
 static void
