@@ -23,6 +23,7 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
 PKG_lv-auth      = openssl
+PKG_test_sigv4   = libcrypto
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp
 LIBS_lv-transcode = -lm
 LIBS_test_ladder  = -lm
