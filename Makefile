@@ -32,11 +32,15 @@ PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
 LIBS_rtmp-accept = -lev
 
-# Small static programs that rtmp-accept starts; they live in libexec/lv.
-EXEC      = rtmp-session rtmp-keeper
+# Small static programs that rtmp-accept starts; they live in libexec/lv.  rtmp-tls shares its pages of
+# OpenSSL with its siblings.
+EXEC      = rtmp-session rtmp-keeper rtmp-tls
 SRC_rtmp-session = cmd/rtmp-accept/session
 SRC_rtmp-keeper  = $(addprefix cmd/rtmp-accept/,keeper program media)
 LIBS_rtmp-keeper = -ljansson
+SRC_rtmp-tls     = cmd/rtmp-accept/tls
+LIBS_rtmp-tls    = -lssl -lcrypto
+STATIC_rtmp-tls  = -pie
 
 CMDS := $(sort $(patsubst cmd/%.c,%,$(wildcard cmd/*.c)) \
                 $(patsubst cmd/%/main.c,%,$(wildcard cmd/*/main.c)))
@@ -81,7 +85,7 @@ STATIC = -static-pie
 endif
 $(BUILD)/libexec/lv/%: $$(addprefix $(BUILD)/,$$(addsuffix .o,$$(SRC_$$*))) $(LIB)
 	@mkdir -p $(@D)
-	$(call SAY,LD)$(CC) $(ALLLD) $(STATIC) -Wl,--gc-sections -o $@ $^ $(LIBS_$*)
+	$(call SAY,LD)$(CC) $(ALLLD) $(or $(STATIC_$*),$(STATIC)) -Wl,--gc-sections -o $@ $^ $(LIBS_$*)
 
 # The player: our files and hls.js, fetched once by npm where it is there (the page plays without).
 PLAYER := $(wildcard cmd/lv-serve/player/*)

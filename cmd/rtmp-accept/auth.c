@@ -312,7 +312,7 @@ send_json(struct json *j)
 }
 
 int
-auth_ask(const struct ipc_ask *a, const char *session, const char *remote)
+auth_ask(const struct ipc_ask *a, const char *proto, const char *session, const char *remote)
 {
 	char text[DOOR_AUTH_LINE];
 	struct json j;
@@ -322,7 +322,7 @@ auth_ask(const struct ipc_ask *a, const char *session, const char *remote)
 	json_begin(&j, text, sizeof(text));
 	json_str(&j, "ask", "publish");
 	json_str(&j, "id", session);
-	json_str(&j, "proto", "rtmp");
+	json_str(&j, "proto", proto);
 	json_str(&j, "app", a->app);
 	json_str(&j, "key", a->key);
 	json_str(&j, "query", *a->query ? a->query : NULL);

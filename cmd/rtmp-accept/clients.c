@@ -1,5 +1,6 @@
 /* Connections: counted, given a session each, judged, and handed to a keeper. */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -25,7 +27,10 @@ enum state { SILENT, TALKING, ASKED, TAKING, LIVE, LEAVING };
 struct client {
 	enum state state;
 	int fd, ipc;       /* the connection until its session has it; the session's packets */
-	pid_t pid;         /* 0: no session yet */
+	pid_t pid;         /* 0: no session yet, or no more */
+	bool tls;
+	pid_t tls_pid;     /* likewise of its TLS process */
+	int tls_why;       /* a pipe: why that has failed */
 	ev_io io;          /* the first byte, then the packets */
 	int64_t since_ms;  /* in this state */
 	int64_t opened_ms;
@@ -58,6 +63,12 @@ forget_question(struct client *c)
 	c->ask = NULL;
 }
 
+static int
+ask_again(const struct client *c)
+{
+	return auth_ask(c->ask, c->tls ? "rtmps" : "rtmp", c->session, c->remote);
+}
+
 /* It is kept: if a publisher is in the way that gives way, it is put again. */
 static int
 put_question(struct client *c, const struct ipc_ask *ask)
@@ -65,7 +76,7 @@ put_question(struct client *c, const struct ipc_ask *ask)
 	if (!(c->ask = malloc(sizeof(*ask))))
 		return -ENOMEM;
 	*c->ask = *ask;
-	return auth_ask(ask, c->session, c->remote);
+	return ask_again(c);
 }
 
 static void
@@ -84,8 +95,8 @@ drop(struct client *c)
 		close(c->ipc);
 	if (c->media >= 0)
 		close(c->media);
-	if (c->state == ASKED) /* an allow that comes later is answered with "abandoned" */
-		inform("%s left while its key was looked at", c->remote);
+	if (c->tls_why >= 0)
+		close(c->tls_why);
 	pending -= c->state != LIVE;
 	count--;
 	forget_question(c);
@@ -190,6 +201,13 @@ take_bye(struct client *c, const struct ipc_bye *b, size_t n)
 	return true;
 }
 
+static void
+kill_session(const struct client *c)
+{
+	if (c->pid)
+		kill(c->pid, SIGKILL);
+}
+
 /* What a session says is as hostile as what it read; a malformed packet costs it its life. */
 static void
 on_packet(struct ev_loop *loop, ev_io *w, int events)
@@ -213,7 +231,7 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 		ev_io_stop(door.loop, &c->io);
 		close(c->ipc);
 		c->ipc = -1;
-		kill(c->pid, SIGKILL);
+		kill_session(c);
 		return;
 	}
 	if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_ASK)
@@ -223,8 +241,31 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	explicit_bzero(&m, sizeof(m));
 	if (!good) {
 		warning(0, "the session of %s sent a malformed packet and was killed", c->remote);
-		kill(c->pid, SIGKILL);
+		kill_session(c);
 	}
+}
+
+/* The process of the connection's own, and what the session has in place of the connection. */
+static int
+start_tls(struct client *c)
+{
+	int pair[2], why[2] = { -1, -1 }, r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r = pipe2(why, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno
+		: cert_start(c->fd, pair[1], why[1], &c->tls_pid);
+	close(pair[1]);
+	if (why[1] >= 0)
+		close(why[1]);
+	c->tls_why = why[0];
+	if (r < 0) {
+		close(pair[0]);
+		return r;
+	}
+	close(c->fd);
+	c->fd = pair[0];
+	return 0;
 }
 
 static int
@@ -241,7 +282,8 @@ start_session(struct client *c)
 	char *argv[] = { path, NULL }, *envp[] = { NULL };
 	int pair[2], r;
 
-	if ((r = child_beside(path, sizeof(path), "libexec/lv", "rtmp-session")) < 0)
+	if ((r = child_beside(path, sizeof(path), "libexec/lv", "rtmp-session")) < 0 ||
+		(c->tls && (r = start_tls(c)) < 0))
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
@@ -268,6 +310,15 @@ start_session(struct client *c)
 }
 
 static void
+leave_to_tls(struct client *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+	set_state(c, LEAVING);
+}
+
+static void
 on_first_byte(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct client *c = w->data;
@@ -278,7 +329,10 @@ on_first_byte(struct ev_loop *loop, ev_io *w, int events)
 	if ((r = start_session(c)) < 0) {
 		complain(r, "cannot start a session for %s", c->remote);
 		refused(c, "no session could be started");
-		drop(c);
+		if (c->tls_pid) /* it sees the end of what would have been the session, and leaves */
+			leave_to_tls(c);
+		else
+			drop(c);
 	}
 }
 
@@ -321,7 +375,7 @@ pending_from(const char *ip)
 }
 
 int
-clients_accept(int fd, const struct sockaddr *sa, socklen_t len)
+clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 {
 	struct client *c = calloc(1, sizeof(*c));
 	struct sockaddr_storage local;
@@ -334,7 +388,8 @@ clients_accept(int fd, const struct sockaddr *sa, socklen_t len)
 		return -ENOMEM;
 	}
 	c->fd = fd;
-	c->ipc = c->media = -1;
+	c->tls = tls;
+	c->ipc = c->media = c->tls_why = -1;
 	c->opened_ms = c->since_ms = clock_mono_ms();
 	c->next = clients;
 	clients = c;
@@ -372,11 +427,11 @@ hand_over(struct client *c, const struct verdict *v)
 	struct keep_session m = { .kind = KEEP_SESSION,
 		.max_kbps = (uint32_t)v->max_kbps,
 		.epoch = v->epoch,
-		.proto = "RTMP",
 		.remote_port = c->port,
 		.local_port = c->local_port };
 	int pair[2], r;
 
+	snprintf(m.proto, sizeof(m.proto), c->tls ? "RTMPS" : "RTMP");
 	memcpy(m.session, c->session, sizeof(m.session));
 	memcpy(m.remote_ip, c->ip, sizeof(m.remote_ip));
 	memcpy(m.local_ip, c->local_ip, sizeof(m.local_ip));
@@ -423,7 +478,7 @@ clients_yielded(const char *session)
 	struct client *c = find(session);
 
 	if (c && c->state == ASKED && c->ipc >= 0 && c->ask &&
-		auth_ask(c->ask, c->session, c->remote) < 0)
+		ask_again(c) < 0)
 		refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
 }
 
@@ -481,7 +536,9 @@ look_at(struct client *c, int64_t now)
 		refuse(c, IPC_FAILED, "the broadcast was not taken in time; try again");
 	} else if ((c->state == TALKING && age >= door.publish_ms + SPARE_MS) ||
 		(c->state == LEAVING && age >= SPARE_MS)) {
-		kill(c->pid, SIGKILL);
+		kill_session(c);
+		if (!c->pid && c->tls_pid)
+			kill(c->tls_pid, SIGKILL);
 	}
 }
 
@@ -496,14 +553,39 @@ clients_tick(int64_t now)
 	}
 }
 
+/* Its TLS process tells what the session behind it cannot know. */
+static void
+tls_reaped(struct client *c, int status)
+{
+	char why[160] = "no TLS handshake: ";
+	size_t n = strlen(why);
+
+	c->tls_pid = 0;
+	if (*c->session || (WIFEXITED(status) && !WEXITSTATUS(status)))
+		return;
+	if (read(c->tls_why, why + n, sizeof(why) - n - 1) <= 0)
+		snprintf(why + n, sizeof(why) - n, "its process died");
+	refused(c, why);
+}
+
 void
-clients_reaped(pid_t pid)
+clients_reaped(pid_t pid, int status)
 {
 	struct client *c = clients;
 
-	while (c && c->pid != pid)
+	while (c && c->pid != pid && c->tls_pid != pid)
 		c = c->next;
-	if (c)
+	if (!c)
+		return;
+	if (c->tls_pid == pid) {
+		tls_reaped(c, status);
+	} else {
+		if (c->state == ASKED) /* an allow that comes later is answered with "abandoned" */
+			inform("%s left while its key was looked at", c->remote);
+		c->pid = 0;
+		set_state(c, LEAVING);
+	}
+	if (!c->pid && !c->tls_pid)
 		drop(c);
 }
 

@@ -2,6 +2,7 @@
  * door: the parent of rtmp-accept.  It listens, counts, asks the coprocess, starts sessions and
  * keepers and hands publishers over; it reads no byte from the network.
  *
+ * cert.c     the certificate, and the TLS process of a connection
  * auth.c     the coprocess: lines out, lines in, its restarts
  * clients.c  connections and their sessions, up to the hand-over
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
@@ -49,7 +50,7 @@ struct verdict { /* of the coprocess, checked */
 
 /* auth.c.  auth_ask and auth_tell give -EAGAIN while the coprocess is away. */
 int auth_start(void);
-int auth_ask(const struct ipc_ask *, const char *session, const char *remote);
+int auth_ask(const struct ipc_ask *, const char *proto, const char *session, const char *remote);
 void auth_notice(const char *notice, const char *session, const char *broadcast);
 void auth_live(const struct keep_state *); /* a session that runs */
 void auth_sync(void);                      /* all that run were told */
@@ -57,15 +58,21 @@ void auth_line(const char *line);          /* a notice of a keeper */
 void auth_tick(int64_t now_ms);
 void auth_stop(void);
 
+/* cert.c */
+void cert_open(const char *cert, const char *key); /* leaves when they are not good */
+void cert_reload(void);                            /* what is not good does not replace what was */
+bool cert_reaped(pid_t, int status);               /* it was the look at the new ones */
+int cert_start(int tcp, int session, int why, pid_t *); /* borrows the three */
+
 /* clients.c */
-int clients_accept(int fd, const struct sockaddr *, socklen_t); /* takes fd */
+int clients_accept(int fd, const struct sockaddr *, socklen_t, bool tls); /* takes fd */
 void clients_verdict(const struct verdict *);
 void clients_taken(const char *session, bool ok, uint32_t code, const char *reason);
 void clients_yielded(const char *session); /* who was in its way has gone, or stays */
 void clients_auth_lost(void); /* whoever waits for a verdict is refused */
 bool clients_wait_for_auth(void);
 void clients_tick(int64_t now_ms);
-void clients_reaped(pid_t);
+void clients_reaped(pid_t, int status);
 void clients_drain(void); /* those without a broadcast are sent away */
 int clients_count(void);
 

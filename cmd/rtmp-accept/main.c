@@ -20,7 +20,7 @@
 #define LISTENERS 16
 #define TICK_S 0.25
 
-static char **listens, *auth, *run_dir, *play_url, *sandbox_how;
+static char **listens, **tls_listens, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
@@ -28,6 +28,9 @@ static int queue_kb = 16384, inetd;
 
 static const struct poptOption options[] = {
 	{ "listen", 'l', POPT_ARG_ARGV, &listens, 0, "listen here; port 0 picks one", "ADDR:PORT" },
+	{ "tls-listen", '\0', POPT_ARG_ARGV, &tls_listens, 0, "listen here for RTMPS", "ADDR:PORT" },
+	{ "cert", '\0', POPT_ARG_STRING, &cert, 0, "its certificate chain, as PEM", "FILE" },
+	{ "key", '\0', POPT_ARG_STRING, &key, 0, "and the private key", "FILE" },
 	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
 	{ "run-dir", 'r', POPT_ARG_STRING, &run_dir, 0, "the sockets of broadcasts are in DIR", "DIR" },
 	{ "play-url", 'u', POPT_ARG_STRING, &play_url, 0, "tell players to go to URL (%s: the stream)",
@@ -55,8 +58,12 @@ static const struct poptOption options[] = {
 };
 
 struct door door;
-static int listeners[LISTENERS], nlisteners;
-static ev_io accepts[LISTENERS];
+static struct listener {
+	int fd;
+	bool tls;
+	ev_io io;
+} listeners[LISTENERS];
+static int nlisteners;
 static ev_signal term, intr, hup, leave;
 static ev_timer tick;
 static ev_child reaper;
@@ -86,9 +93,13 @@ check_options(void)
 	static const char *const hows[] = { "off", "on", "log" };
 	unsigned i = 0;
 
-	if (!auth || !listens == !inetd)
+	if (!auth || !(listens || tls_listens) == !inetd)
 		die(EX_USAGE, 0, "--auth COMMAND and --listen ADDR:PORT (or --inetd) are needed; try "
 			"\"rtmp-accept --help\"");
+	if (!cert != !key || (tls_listens && !cert))
+		die(EX_USAGE, 0, "RTMPS needs --cert FILE and --key FILE");
+	if (cert && !tls_listens && !inetd)
+		die(EX_USAGE, 0, "--cert is for --tls-listen or --inetd");
 	bound("max-connections", max_connections, 1, 100000);
 	bound("max-pending", max_pending, 1, 100000);
 	bound("max-pending-address", max_pending_address, 1, 100000);
@@ -160,6 +171,7 @@ open_run_dir(uint16_t port)
 static void
 on_accept(struct ev_loop *loop, ev_io *w, int events)
 {
+	struct listener *l = w->data;
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int fd, n;
@@ -175,7 +187,7 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 			if (errno != ECONNABORTED && errno != EINTR)
 				return;
 		} else {
-			clients_accept(fd, (struct sockaddr *)&ss, len);
+			clients_accept(fd, (struct sockaddr *)&ss, len, l->tls);
 		}
 	}
 }
@@ -186,8 +198,8 @@ stop_listening(void)
 	int i;
 
 	for (i = 0; i < nlisteners; i++) {
-		ev_io_stop(door.loop, &accepts[i]);
-		close(listeners[i]);
+		ev_io_stop(door.loop, &listeners[i].io);
+		close(listeners[i].fd);
 	}
 	nlisteners = 0;
 }
@@ -223,9 +235,10 @@ on_leave(struct ev_loop *loop, ev_signal *w, int events)
 static void
 on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
-	(void)loop; /* nothing of ours is read again; lv-auth looks at its files by itself */
+	(void)loop;
 	(void)w;
 	(void)events;
+	cert_reload(); /* lv-auth looks at its files by itself */
 }
 
 static void
@@ -233,7 +246,8 @@ on_reap(struct ev_loop *loop, ev_child *w, int events)
 {
 	(void)loop;
 	(void)events;
-	clients_reaped(w->rpid);
+	if (!cert_reaped(w->rpid, w->rstatus))
+		clients_reaped(w->rpid, w->rstatus);
 }
 
 static void
@@ -257,37 +271,38 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 static void
-ready(int fd)
+ready(const struct listener *l)
 {
 	char addr[LISTEN_TEXT];
 	uint16_t port;
 	struct event e;
 
-	if (listen_name(fd, addr, &port) < 0)
+	if (listen_name(l->fd, addr, &port) < 0)
 		return;
 	event_begin(&e, "server.ready");
 	event_str(&e, "addr", addr);
 	event_int(&e, "port", port);
-	event_str(&e, "proto", "rtmp");
+	event_str(&e, "proto", l->tls ? "rtmps" : "rtmp");
 	event_send(&e);
 	inform("listening on %s port %u", addr, port);
 }
 
 static void
-open_listeners(void)
+open_listeners(char **where, const char *option, bool tls)
 {
 	const char *why;
 	int i, fd;
 
-	for (i = 0; listens && listens[i]; i++) {
-		if (i == LISTENERS)
+	for (i = 0; where && where[i]; i++) {
+		if (nlisteners == LISTENERS)
 			die(EX_USAGE, 0, "more than %d addresses to listen on", LISTENERS);
-		if ((fd = listen_open(listens[i], &why)) < 0) {
+		if ((fd = listen_open(where[i], &why)) < 0) {
 			if (why)
-				die(EX_USAGE, 0, "--listen %s: %s", listens[i], why);
-			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", listens[i]);
+				die(EX_USAGE, 0, "%s %s: %s", option, where[i], why);
+			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where[i]);
 		}
-		listeners[nlisteners++] = fd;
+		listeners[nlisteners].fd = fd;
+		listeners[nlisteners++].tls = tls;
 	}
 }
 
@@ -309,7 +324,7 @@ take_inetd(void)
 		die(EX_USAGE, -errno, "--inetd: descriptor 0 is not a connection");
 	if (dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDIN_FILENO) < 0)
 		die(EX_OSERR, -errno, "cannot open /dev/null");
-	clients_accept(fd, (struct sockaddr *)&ss, len);
+	clients_accept(fd, (struct sockaddr *)&ss, len, cert != NULL);
 }
 
 int
@@ -323,8 +338,11 @@ main(int argc, char **argv)
 	check_options();
 	sig_pipe();
 	raise_files();
-	open_listeners();
-	if (nlisteners && listen_name(listeners[0], addr, &port) < 0)
+	open_listeners(listens, "--listen", false);
+	open_listeners(tls_listens, "--tls-listen", true);
+	if (cert)
+		cert_open(cert, key);
+	if (nlisteners && listen_name(listeners[0].fd, addr, &port) < 0)
 		port = 0;
 	open_run_dir(port);
 	door.auth = auth;
@@ -354,9 +372,10 @@ main(int argc, char **argv)
 	if ((r = auth_start()) < 0)
 		die(EX_OSERR, r, "cannot start the coprocess \"%s\"", auth);
 	for (i = 0; i < nlisteners; i++) {
-		ev_io_init(&accepts[i], on_accept, listeners[i], EV_READ);
-		ev_io_start(door.loop, &accepts[i]);
-		ready(listeners[i]);
+		ev_io_init(&listeners[i].io, on_accept, listeners[i].fd, EV_READ);
+		listeners[i].io.data = &listeners[i];
+		ev_io_start(door.loop, &listeners[i].io);
+		ready(&listeners[i]);
 	}
 	if (inetd)
 		take_inetd();
