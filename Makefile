@@ -27,6 +27,8 @@ PKG_test_sigv4   = libcrypto
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp
 LIBS_lv-transcode = -lm
 LIBS_test_ladder  = -lm
+PKG_test_ticket   = libjwt libcrypto
+PKG_fuzz_ticket   = libjwt libcrypto
 PKG_lv-remux     = libavformat libavcodec libavutil libseccomp
 PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
@@ -114,7 +116,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call SAY,CC)$(CC) $(ALLFLAGS) -MMD -MP -fsanitize=fuzzer $(ALLLD) -o $@ $< $(LIB) \
-		$(shell pkg-config --libs $(PKG))
+		$(shell pkg-config --libs $(PKG) $(PKG_$*))
 
 tools: $(BENCH)
 unit: $(UNIT)

@@ -16,7 +16,7 @@ self=$here/${BASH_SOURCE[0]##*/}
 
 build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-dev libssl-dev zlib1g-dev
 	libmicrohttpd-dev libwebsockets-dev libwebsockets-evlib-ev libavformat-dev libavcodec-dev libavfilter-dev
-	libavutil-dev libswscale-dev libswresample-dev libseccomp-dev)
+	libavutil-dev libswscale-dev libswresample-dev libseccomp-dev libjwt-dev)
 run_packages=(ffmpeg curl jq)
 test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3
 	nginx-light libnginx-mod-rtmp chromium chromium-driver
