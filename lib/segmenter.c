@@ -68,6 +68,7 @@ new_broadcast(struct segmenter *g, const char *broadcast)
 	g->broken = false;
 	g->have = 0;
 	g->inits = 0;
+	g->time = (struct timeline){ 0 };
 	for (i = 0; i < g->strands; i++) {
 		g->strand[i].init[0] = '\0';
 		g->strand[i].unfit = false;
@@ -331,39 +332,6 @@ dropped(const struct strand *k, const char *reason, int frames)
 	event_send(&e);
 }
 
-/*
- * The frame's place on the grid of whole frames from time zero, or of their halves, quarters...
- * where they are so long that sound and lips would part; false: it has none.
- */
-static bool
-audio_place(struct strand *k, int64_t t, int64_t frame, int64_t *at)
-{
-	int64_t exact = t * k->codec.rate / HZ, step = frame, grid, off;
-
-	while (step > 1 && step > k->codec.rate / GRID)
-		step /= 2;
-	grid = (exact + step / 2) / step * step;
-	if (!k->audio_on) {
-		k->next = grid;
-		k->audio_on = true;
-	}
-	off = exact - k->next;
-	if (off > frame || off < -frame)
-		k->off++;
-	else
-		k->off = 0;
-	if (off > (int64_t)k->codec.rate || (k->off >= 4 && off > 0)) {
-		k->next = grid;
-		k->off = 0;
-	} else if (k->off >= 4) {
-		k->off = 0; /* one frame fewer brings it back */
-		return false;
-	}
-	*at = k->next;
-	k->next += frame;
-	return true;
-}
-
 static int
 push(struct strand *k, const struct sample *s, const uint8_t *data)
 {
@@ -382,26 +350,20 @@ push(struct strand *k, const struct sample *s, const uint8_t *data)
 	return 0;
 }
 
-/* Time that jumps without a mark: a new run, and never back. */
+/*
+ * A tag's time, on one line that never goes back; where it jumps a new run begins.  The tracks of a
+ * stream jump one after another: those that come later find the run just begun.
+ */
 static int64_t
-follow(struct segmenter *g, struct strand *k, int64_t dts)
+time_of(struct segmenter *g, const struct strand *k, int64_t dts)
 {
-	int64_t t = dts + g->moved;
+	const char *why = timeline_follow(&g->time, (int)(k - g->strand), (uint32_t)dts, &dts);
 
-	if (g->newest == INT64_MIN)
-		return t;
-	if (t > g->newest + JUMP) {
+	if (why && g->newest != INT64_MIN && !(g->broken && g->started && MS(dts) - g->start < JUMP)) {
 		seg_flush(g);
-	} else if (k->last == INT64_MIN ? t < g->newest - GOP_MAX :
-					  t < g->newest - JUMP && t < k->last - MS(500)) {
-		int64_t end = g->newest;
-
-		seg_flush(g);
-		g->moved += end + MS(40) - t;
-		t = dts + g->moved;
-		warning(0, "time jumped back by more than 3 s: the stream goes on with a discontinuity");
+		warning(0, "%s in %s: the stream goes on with a discontinuity", why, k->name);
 	}
-	return t;
+	return MS(dts);
 }
 
 int
@@ -444,7 +406,7 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 	front = codec_skip(&k->codec, p->data, p->size);
 	if (!k->known || p->size == front)
 		return 0;
-	t = follow(g, k, MS(dts_ms));
+	t = time_of(g, k, dts_ms);
 	s.size = (uint32_t)(p->size - front);
 	if (k->video) {
 		int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
@@ -465,7 +427,8 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 			s.dts = k->samples[k->count - 1].dts + 1;
 		s.pts = pts;
 	} else {
-		if (!audio_place(k, t, codec_samples(&k->codec, p->data, p->size), &s.dts)) {
+		s.dts = t * k->codec.rate / HZ;
+		if (!timeline_sound(&k->grid, k->codec.rate, codec_samples(&k->codec, p->data, p->size), &s.dts)) {
 			dropped(k, "audio runs ahead of its timestamps", 1);
 			return 0;
 		}

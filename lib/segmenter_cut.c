@@ -309,7 +309,7 @@ seg_flush(struct segmenter *g)
 	for (i = 0; i < g->strands; i++) {
 		seg_drop_samples(&g->strand[i], g->strand[i].count);
 		g->strand[i].last = INT64_MIN;
-		g->strand[i].audio_on = false;
+		g->strand[i].grid = (struct timeline_sound){ 0 };
 	}
 	g->started = g->cutting = false;
 	g->newest = INT64_MIN;

@@ -13,19 +13,21 @@
 #include "buf.h"
 #include "codec.h"
 #include "segmenter.h"
+#include "timeline.h"
 #include "ts.h"
 
 /* One clock for all tracks; its ticks are a 90000th of a second. */
 #define HZ 90000
 #define MS(ms) ((int64_t)(ms) * 90)
 
+_Static_assert(TRACKS_MAX <= TIMELINE_TRACKS, "a place on the timeline for each track");
+
 /* Limits. */
 #define GOP_MAX MS(10000)        /* a segment never gets longer than this */
-#define JUMP MS(3000)            /* more than this is a jump in time, not a late packet */
+#define JUMP MS(TIMELINE_JUMP_MS) /* more than this is a jump in time, not a late packet */
 #define LATE MS(3000)            /* a track this far behind is not waited for */
 #define ALONE MS(1000)           /* the first sound waits so long for a picture that nothing told of */
 #define LEAD MS(100)             /* sound may begin so much before the first picture is decoded */
-#define GRID 40                  /* a step of sound's grid is at most this part of a second */
 #define NEAR MS(20)              /* key frames of two tracks this near are the same instant */
 #define QUEUE_MAX (64 << 20)     /* bytes of one track's unwritten frames */
 #define CONFIG_MAX 4096          /* bytes of decoder configuration */
@@ -61,7 +63,7 @@ struct segment {
 
 struct strand { /* one track */
 	uint8_t type, id;
-	bool video, known, idle, unfit, audio_on, left_out;
+	bool video, known, idle, unfit, left_out;
 	char name[NAME];
 	struct track told;
 	uint8_t config[CONFIG_MAX];
@@ -72,8 +74,7 @@ struct strand { /* one track */
 	size_t count, room;
 	struct buf data;
 	int64_t last;      /* HZ: the newest DTS */
-	int64_t next;      /* audio: the next frame's place on the grid, in samples */
-	int off;           /* audio: frames in a row that are off the grid */
+	struct timeline_sound grid; /* audio */
 	int64_t last_dur;  /* the newest known frame duration, in the track's own units */
 	int64_t peak_bps, bytes, ticks; /* measured */
 	double fps;
@@ -103,7 +104,8 @@ struct segmenter {
 	int64_t next_n, gone_dsn; /* the next number; discontinuities that have left the window */
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */
-	int64_t start, cut, newest, moved; /* moved: added to all times after a jump back */
+	int64_t start, cut, newest;
+	struct timeline time;
 	int64_t have; /* what lies before was written by the process before us; 0: nothing */
 	int leader;
 	int64_t declared_bps, archived_ms;

@@ -133,12 +133,30 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	[ "$(packets live/p/master.m3u8)" = "$(packets p.flv)" ]
 	ffmpeg -v error -i "$A" -c copy -bsf:v 'setts=ts=TS+gte(TS\,4000)*10000' \
 		-bsf:a 'setts=ts=TS+gte(TS\,4000)*10000' -f flv g.flv
-	run -0 lv-segment --dir live/g --events 1 g.flv
+	run -0 --separate-stderr lv-segment --dir live/g --events 1 g.flv
+	[ "$stderr" = "lv-segment: warning: time jumped ahead in audio-source: the stream goes on with a discontinuity" ]
 	[ "$(jq -r 'select(.event=="media.dropped").track' <<<"$output")" = source ] # up to a key frame
 	for t in source audio-source; do
 		[ "$(grep -c 'EXT-X-DISCONTINUITY$' live/g/$t/index.m3u8)" = 1 ]
 		awk -F'[:,]' '/EXTINF/ && $2 >= 2.5 { exit 1 }' live/g/$t/index.m3u8
 	done
+}
+
+@test "time that goes back in input without marks goes on, with one discontinuity" {
+	ffmpeg -v error -i "$A" -t 3.9 -c copy -f flv first.flv
+	{ cat first.flv; tail -c +14 "$A"; } >twice.flv # as a publisher that restarts does
+	run -0 --separate-stderr lv-segment --dir live/x twice.flv
+	[[ $stderr == "lv-segment: warning: time jumped back in "*": the stream goes on with a discontinuity" ]]
+	local t
+	for t in source audio-source; do
+		[ "$(grep -c EXTINF live/x/$t/index.m3u8)" = 6 ]
+		[ "$(grep -c 'EXT-X-DISCONTINUITY$' live/x/$t/index.m3u8)" = 1 ]
+		awk -F'[:,]' '/EXTINF/ { s += $2 } END { if (s < 11.8 || s > 12.1) exit 1 }' live/x/$t/index.m3u8
+		cat live/x/$t/init-*.mp4 live/x/$t/*.m4s >all.mp4
+		ffprobe -v error -show_entries packet=dts -of csv=p=0 all.mp4 | grep . | sort -n -c # never back
+	done
+	t=$(packets first.flv | sed -n 's/video,//p')
+	[ "$(packets live/x/source/index.m3u8)" = "video,$((t + 240))" ]
 }
 
 @test "the archive holds links, a journal and a whole playlist" {

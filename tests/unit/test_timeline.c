@@ -149,6 +149,67 @@ a_new_session_comes_after_all_there_is(void **state)
 	assert_int_equal(timeline_now(&t, 8000), 9000);
 }
 
+/* Without a clock: what is ahead is believed, what goes back goes on beside the others. */
+static void
+a_stream_without_a_clock_keeps_its_times(void **state)
+{
+	static const struct {
+		int track;
+		uint32_t stamp;
+		int64_t want;
+		const char *why;
+	} s[] = { { 9, 5000, 5000, NULL }, { 2, 4990, 4990, NULL }, { 9, 5033, 5033, NULL }, { 2, 5013, 5013, NULL },
+		{ 9, 25000, 25000, "time jumped ahead" }, { 2, 25010, 25010, NULL }, { 7, 24900, 24900, NULL },
+		{ 9, 25033, 25033, NULL }, { 9, 100, 25033, "time jumped back" }, { 2, 25031, 25031, NULL },
+		{ 2, 110, 25043, "time jumped back" }, { 9, 133, 25066, NULL }, { 7, 120, 25053, "time jumped back" },
+		{ 7, 110, 25053, NULL } };
+	struct timeline t = { 0 };
+	const char *why;
+	int64_t dts;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(s) / sizeof(*s); i++) {
+		why = timeline_follow(&t, s[i].track, s[i].stamp, &dts);
+		assert_int_equal(dts, s[i].want);
+		assert_int_equal(why != NULL, s[i].why != NULL);
+		if (why)
+			assert_string_equal(why, s[i].why);
+	}
+}
+
+/* Milliseconds in, samples out: jitter and rounding leave the grid alone, what stays off moves it. */
+static void
+sound_lies_on_its_grid(void **state)
+{
+	struct timeline_sound s = { 0 }, flac = { 0 };
+	int64_t at, ms;
+	int i, n = 0;
+
+	(void)state;
+	for (i = 0; i < 200; i++) { /* 21.33 ms told as whole ones, and some jitter */
+		ms = 1000 + i * 64 / 3 + (i % 3 - 1) * 5;
+		at = ms * 48;
+		assert_true(timeline_sound(&s, 48000, 1024, &at));
+		assert_int_equal(at, (47 + i) * 1024);
+	}
+	for (; i < 210; i++) { /* 100 ms are missing */
+		at = (1100 + i * 64 / 3) * 48;
+		assert_true(timeline_sound(&s, 48000, 1024, &at));
+		n += at != (47 + i) * 1024;
+		assert_int_equal(at % 1024, 0);
+	}
+	assert_int_equal(n, 7); /* believed when it stayed */
+	for (n = 0; i < 220; i++) { /* too much of it: a frame is left out now and then */
+		at = (1000 + i * 64 / 3) * 48;
+		n += !timeline_sound(&s, 48000, 1024, &at);
+	}
+	assert_int_equal(n, 2);
+	at = 200 * 48; /* 96 ms a frame: quarters of it */
+	assert_true(timeline_sound(&flac, 48000, 4608, &at));
+	assert_int_equal(at, 8 * 1152);
+}
+
 int
 main(void)
 {
@@ -164,6 +225,8 @@ main(void)
 		cmocka_unit_test(small_steps_back_are_held),
 		cmocka_unit_test(far_behind_the_clock_is_put_back_to_it),
 		cmocka_unit_test(a_new_session_comes_after_all_there_is),
+		cmocka_unit_test(a_stream_without_a_clock_keeps_its_times),
+		cmocka_unit_test(sound_lies_on_its_grid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
