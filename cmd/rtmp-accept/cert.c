@@ -113,11 +113,12 @@ cert_reaped(pid_t pid, int status)
 }
 
 int
-cert_start(int tcp, int session, int why, pid_t *pid)
+cert_start(int tcp, int session, int why, bool proxied, pid_t *pid)
 {
 	static const char *const hows[] = { "off", "on", "log" };
-	char path[4096];
-	char *argv[] = { path, (char *)hows[door.sandbox], (char *)names[0], (char *)names[1], NULL };
+	char path[4096], proxy[] = "proxy";
+	char *argv[] = { path, (char *)hows[door.sandbox], (char *)names[0], (char *)names[1],
+		proxied ? proxy : NULL, NULL };
 	char *envp[] = { NULL };
 	int r = child_beside(path, sizeof(path), "libexec/lv", "rtmp-tls");
 

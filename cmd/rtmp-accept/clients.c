@@ -34,7 +34,8 @@ struct client {
 	ev_io io;          /* the first byte, then the packets */
 	int64_t since_ms;  /* in this state */
 	int64_t opened_ms;
-	bool exempt;       /* of the bound an address: ourselves, which is where a front end is */
+	bool proxied;      /* its front end is to say whose connection it is */
+	bool exempt;       /* of the bound an address: ourselves, and front ends */
 	int media;         /* the session's end of the media socket, while a keeper takes it */
 	char session[65], broadcast[27], remote[64], ip[48], local_ip[48], app[129], client[129];
 	uint16_t port, local_port;
@@ -190,6 +191,48 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 	return true;
 }
 
+static int
+pending_from(const char *ip)
+{
+	const struct client *c;
+	int n = 0;
+
+	for (c = clients; c; c = c->next)
+		n += c->state != LIVE && !strcmp(c->ip, ip);
+	return n;
+}
+
+static const char many_from_address[] = "too many connections from this address that do not publish";
+
+static void
+name_remote(struct client *c)
+{
+	snprintf(c->remote, sizeof(c->remote), strchr(c->ip, ':') ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+}
+
+/* Bounds an address hold for what is behind a front end, not for the front end. */
+static bool
+take_peer(struct client *c, const struct ipc_peer *p, size_t n)
+{
+	struct cidr any;
+
+	if (n != sizeof(*p) || !c->proxied || c->state != TALKING || !text_ends(p->ip, sizeof(p->ip)) ||
+		!text_ends(p->local_ip, sizeof(p->local_ip)) || cidr_parse(&any, p->ip) < 0 ||
+		cidr_parse(&any, p->local_ip) < 0)
+		return false;
+	c->proxied = c->exempt = false;
+	memcpy(c->ip, p->ip, sizeof(c->ip));
+	memcpy(c->local_ip, p->local_ip, sizeof(c->local_ip));
+	c->port = p->port;
+	c->local_port = p->local_port;
+	name_remote(c);
+	if (pending_from(c->ip) > door.max_pending_address) {
+		refused(c, many_from_address);
+		send_close(c, IPC_FAILED, many_from_address);
+	}
+	return true;
+}
+
 static bool
 take_bye(struct client *c, const struct ipc_bye *b, size_t n)
 {
@@ -215,6 +258,7 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	struct client *c = w->data;
 	union {
 		uint32_t kind;
+		struct ipc_peer peer;
 		struct ipc_ask ask;
 		struct ipc_bye bye;
 		uint8_t bytes[IPC_MAX];
@@ -236,6 +280,8 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	}
 	if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_ASK)
 		good = take_ask(c, &m.ask, (size_t)n);
+	else if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_PEER)
+		good = take_peer(c, &m.peer, (size_t)n);
 	else if ((size_t)n >= sizeof(m.kind) && m.kind == IPC_BYE)
 		good = take_bye(c, &m.bye, (size_t)n);
 	explicit_bzero(&m, sizeof(m));
@@ -254,7 +300,7 @@ start_tls(struct client *c)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	r = pipe2(why, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno
-		: cert_start(c->fd, pair[1], why[1], &c->tls_pid);
+		: cert_start(c->fd, pair[1], why[1], c->proxied, &c->tls_pid);
 	close(pair[1]);
 	if (why[1] >= 0)
 		close(why[1]);
@@ -277,6 +323,7 @@ start_session(struct client *c)
 		.silence_ms = (uint32_t)door.silence_ms,
 		.max_message_early = 1 << 20,
 		.max_message = RECORD_MAX,
+		.proxied = c->proxied,
 		.sandbox = (uint32_t)door.sandbox };
 	char path[4096];
 	char *argv[] = { path, NULL }, *envp[] = { NULL };
@@ -363,15 +410,14 @@ crowded(void)
 	return dice % (uint32_t)(door.max_pending - half) < (uint32_t)over;
 }
 
-static int
-pending_from(const char *ip)
+static bool
+behind_front_end(const char *ip)
 {
-	const struct client *c;
-	int n = 0;
+	int i = 0;
 
-	for (c = clients; c; c = c->next)
-		n += c->state != LIVE && !strcmp(c->ip, ip);
-	return n;
+	while (i < door.nproxies && !cidr_holds(&door.proxies[i], ip))
+		i++;
+	return i < door.nproxies;
 }
 
 int
@@ -401,14 +447,15 @@ clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 	if (!getsockname(fd, (struct sockaddr *)&local, &local_len))
 		name_address((struct sockaddr *)&local, local_len, c->local_ip, sizeof(c->local_ip),
 			&c->local_port);
-	snprintf(c->remote, sizeof(c->remote), strchr(c->ip, ':') ? "[%s]:%u" : "%s:%u", c->ip, c->port);
+	name_remote(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	c->exempt = !strcmp(c->ip, "::1") || !strncmp(c->ip, "127.", 4);
+	c->proxied = behind_front_end(c->ip);
+	c->exempt = c->proxied || !strcmp(c->ip, "::1") || !strncmp(c->ip, "127.", 4);
 	if (count > door.max_connections)
 		why = "too many connections";
 	else if (!c->exempt && pending_from(c->ip) > door.max_pending_address)
-		why = "too many connections from this address that do not publish";
+		why = many_from_address;
 	else if (crowded())
 		why = "too many connections that do not publish";
 	if (why) {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "cidr.h"
 #include "ipc.h"
 
 #define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
@@ -29,6 +30,8 @@ struct door {
 	char **program;    /* with its arguments */
 	char **events;     /* as given by --events, for the keepers */
 	const char *auth;
+	struct cidr *proxies; /* front ends whose connections begin with a PROXY header */
+	int nproxies;
 	const char *run_dir, *play_url;
 	int max_connections, max_pending, max_pending_address;
 	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, sandbox;
@@ -62,7 +65,7 @@ void auth_stop(void);
 void cert_open(const char *cert, const char *key); /* leaves when they are not good */
 void cert_reload(void);                            /* what is not good does not replace what was */
 bool cert_reaped(pid_t, int status);               /* it was the look at the new ones */
-int cert_start(int tcp, int session, int why, pid_t *); /* borrows the three */
+int cert_start(int tcp, int session, int why, bool proxied, pid_t *); /* borrows all */
 
 /* clients.c */
 int clients_accept(int fd, const struct sockaddr *, socklen_t, bool tls); /* takes fd */

@@ -5,6 +5,7 @@
  *     Each packet is one struct below, at most 4096 bytes, whole.  What a session sends is hostile:
  *     a wrong size, an unknown kind or a string without its NUL costs it its life.
  *       door > session   HELLO      first, before the session reads from the network
+ *       session > door   PEER       what a trusted front end says of the connection, if HELLO asks
  *       session > door   ASK        publish was called; the session waits for VERDICT
  *       door > session   VERDICT    allowed: with the media socket by SCM_RIGHTS
  *       door > session   CLOSE      tell the publisher why, then end
@@ -42,7 +43,7 @@
 #define IPC_FD 3
 #define IPC_MAX 4096
 
-enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE };
+enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE, IPC_PEER };
 
 enum ipc_code { /* how a refusal or an end is put to the publisher */
 	IPC_OK,
@@ -59,8 +60,15 @@ struct ipc_hello {
 	uint32_t silence_ms; /* no byte for this long ends the session */
 	uint32_t max_message_early, max_message; /* bytes, before and after the verdict */
 	uint32_t sandbox;        /* 0 off, 1 on, 2 log */
+	uint32_t proxied;        /* a PROXY header comes first */
 	char play_url[512];      /* told to players: "http://host:8080/watch/%s", may be empty */
 	char remote[64];         /* 203.0.113.9:50122, [2001:db8::1]:50122 */
+};
+
+struct ipc_peer {
+	uint32_t kind;
+	uint16_t port, local_port;
+	char ip[48], local_ip[48];
 };
 
 struct ipc_ask { /* as received, split at '?', bounded, UTF-8; nothing else is checked yet */

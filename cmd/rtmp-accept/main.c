@@ -18,9 +18,10 @@
 #include "sig.h"
 
 #define LISTENERS 16
+#define PROXIES 64
 #define TICK_S 0.25
 
-static char **listens, **tls_listens, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
+static char **listens, **tls_listens, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
@@ -31,6 +32,8 @@ static const struct poptOption options[] = {
 	{ "tls-listen", '\0', POPT_ARG_ARGV, &tls_listens, 0, "listen here for RTMPS", "ADDR:PORT" },
 	{ "cert", '\0', POPT_ARG_STRING, &cert, 0, "its certificate chain, as PEM", "FILE" },
 	{ "key", '\0', POPT_ARG_STRING, &key, 0, "and the private key", "FILE" },
+	{ "proxy-from", '\0', POPT_ARG_ARGV, &proxies, 0,
+		"connections from there begin with a PROXY header", "CIDR" },
 	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
 	{ "run-dir", 'r', POPT_ARG_STRING, &run_dir, 0, "the sockets of broadcasts are in DIR", "DIR" },
 	{ "play-url", 'u', POPT_ARG_STRING, &play_url, 0, "tell players to go to URL (%s: the stream)",
@@ -120,6 +123,21 @@ check_options(void)
 	door.sandbox = (int)i;
 	if (play_url && strlen(play_url) >= sizeof(((struct ipc_hello *)0)->play_url))
 		die(EX_USAGE, 0, "--play-url is longer than 511 bytes");
+}
+
+static void
+take_proxies(void)
+{
+	static struct cidr blocks[PROXIES];
+
+	for (; proxies && proxies[door.nproxies]; door.nproxies++) {
+		if (door.nproxies == PROXIES)
+			die(EX_USAGE, 0, "more than %d times --proxy-from", PROXIES);
+		if (cidr_parse(&blocks[door.nproxies], proxies[door.nproxies]) < 0)
+			die(EX_USAGE, 0, "--proxy-from %s: not an address, nor one with /BITS",
+				proxies[door.nproxies]);
+	}
+	door.proxies = blocks;
 }
 
 /* A client, a session, a keeper: each takes one or two descriptors of ours. */
@@ -336,6 +354,7 @@ main(int argc, char **argv)
 
 	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
 	check_options();
+	take_proxies();
 	sig_pipe();
 	raise_files();
 	open_listeners(listens, "--listen", false);

@@ -18,6 +18,7 @@
 #include "ipc.h"
 #include "jail.h"
 #include "passfd.h"
+#include "proxy.h"
 #include "rtmp.h"
 
 #define READ_BYTES (64 << 10)
@@ -45,6 +46,8 @@ static int media = -1, door = IPC_FD;
 static bool asked, unpublished;
 static int64_t began_ms, heard_ms;
 static uint8_t input[READ_BYTES];
+static uint8_t proxy_head[PROXY_MAX];
+static size_t proxy_len;
 
 static bool
 wait_for(int fd, short events, int64_t until)
@@ -227,11 +230,53 @@ digest(void)
 		leave(IPC_FAILED, "the connection broke");
 }
 
+/* A front end's header is whole: the door hears who is behind it. */
+static void
+take_proxy(void)
+{
+	struct ipc_peer m = { .kind = IPC_PEER };
+	struct proxy p;
+
+	hello.proxied = 0;
+	if (proxy_parse(proxy_head, proxy_len, &p) < 0)
+		leave(IPC_FAILED, "a malformed PROXY header");
+	if (!p.known)
+		return;
+	memcpy(m.ip, p.ip, sizeof(m.ip));
+	memcpy(m.local_ip, p.local_ip, sizeof(m.local_ip));
+	m.port = p.port;
+	m.local_port = p.local_port;
+	if (send(door, &m, sizeof(m), MSG_NOSIGNAL) < 0)
+		leave(IPC_FAILED, "the door is gone");
+}
+
+static void
+listen_to_front_end(void)
+{
+	int want = proxy_want(proxy_head, proxy_len);
+	ssize_t n = recv(STDIN_FILENO, proxy_head + proxy_len, (size_t)want, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		leave(IPC_OK, "the connection was closed");
+	proxy_len += (size_t)n;
+	if ((want = proxy_want(proxy_head, proxy_len)) < 0)
+		leave(IPC_FAILED, "no PROXY header");
+	if (want == 0)
+		take_proxy();
+}
+
 static void
 listen_to_peer(void)
 {
-	ssize_t n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
+	ssize_t n;
 
+	if (hello.proxied) {
+		listen_to_front_end();
+		return;
+	}
+	n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0)

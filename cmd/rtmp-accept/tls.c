@@ -1,8 +1,8 @@
 /*
- * rtmp-tls HOW CERT KEY: one RTMPS connection, its session behind it.  The connection is descriptor
+ * rtmp-tls HOW CERT KEY [proxy]: one RTMPS connection, its session behind it.  The connection is descriptor
  * 0, the session descriptor 3, and why there was no handshake is said on descriptor 1; the files that CERT and KEY name are descriptors 4 and 5, opened by
  * the door, which does not read them.  HOW is the sandbox: on, off or log; or "check", which looks
- * at the files alone.
+ * at the files alone.  With "proxy" a front end's header comes before TLS; the session gets it first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "die.h"
 #include "jail.h"
+#include "proxy.h"
 #include "tls.h"
 
 #define SESSION 3
@@ -65,23 +66,58 @@ fail(const char *why)
 	_exit(EX_PROTOCOL);
 }
 
+/* Waits for the connection, or for the session to be tired of that. */
+static void
+wait_for(short events)
+{
+	struct pollfd p[2] = { { STDIN_FILENO, events, 0 }, { SESSION, 0, 0 } };
+
+	if (poll(p, 2, -1) < 0 && errno != EINTR)
+		fail("cannot wait");
+	if (p[1].revents)
+		fail("not in time");
+}
+
+static void
+take_proxy(void)
+{
+	uint8_t head[PROXY_MAX];
+	size_t len = 0;
+	ssize_t n;
+	int want;
+
+	while ((want = proxy_want(head, len)) > 0) {
+		n = recv(STDIN_FILENO, head + len, (size_t)want, MSG_DONTWAIT);
+		if (n > 0)
+			len += (size_t)n;
+		else if (n == 0 || errno == ECONNRESET)
+			_exit(EX_OK);
+		else if (errno == EAGAIN)
+			wait_for(POLLIN);
+		else if (errno != EINTR)
+			fail("the connection was closed");
+	}
+	if (want < 0)
+		fail("no PROXY header");
+	buf_append(&in, head, len);
+	wait_for(POLLIN);
+}
+
 static void
 shake_hands(void)
 {
 	uint8_t first;
+	ssize_t n = recv(STDIN_FILENO, &first, 1, MSG_PEEK | MSG_DONTWAIT);
 	int r;
 
-	if (recv(STDIN_FILENO, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && first == 3)
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		_exit(EX_OK); /* a look at our health */
+	if (n == 1 && first == 3)
 		fail("RTMP without TLS");
 	while ((r = tls_handshake(tls)) != 1) {
-		struct pollfd p[2] = { { STDIN_FILENO, tls_wants(tls), 0 }, { SESSION, 0, 0 } };
-
 		if (r != -EAGAIN)
 			fail(r == -EPROTO ? tls_why(tls) : "the connection was closed");
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			fail("cannot wait");
-		if (p[1].revents)
-			fail("not in time");
+		wait_for(tls_wants(tls));
 	}
 }
 
@@ -188,7 +224,7 @@ main(int argc, char **argv)
 	int how;
 
 	die_prog = "rtmp-accept";
-	if (argc != 4)
+	if (argc != 4 && argc != 5)
 		die(EX_USAGE, 0, "rtmp-tls is started by rtmp-accept");
 	tls = take_certificate(argv);
 	if (!strcmp(argv[1], "check"))
@@ -201,6 +237,8 @@ main(int argc, char **argv)
 	how = strcmp(argv[1], "on") ? strcmp(argv[1], "log") ? 0 : 2 : 1;
 	if (jail_enter(how, calls, sizeof(calls) / sizeof(*calls), NULL, MEMORY_MAX) < 0)
 		warning(0, "no full sandbox on this kernel");
+	if (argc == 5)
+		take_proxy();
 	shake_hands();
 	for (;;)
 		turn();

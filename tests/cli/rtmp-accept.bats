@@ -28,6 +28,8 @@ teardown() {
 	[ "$stderr" = "rtmp-accept: --merge-ms 5000: not between 0 and 1000" ]
 	run -64 --separate-stderr rtmp-accept --listen :0 --auth cat --sandbox maybe -- cat
 	[ "$stderr" = "rtmp-accept: --sandbox maybe: not on, off or log" ]
+	run -64 --separate-stderr rtmp-accept --listen :0 --auth cat --proxy-from 10.0.0.0/33 -- cat
+	[ "$stderr" = "rtmp-accept: --proxy-from 10.0.0.0/33: not an address, nor one with /BITS" ]
 	run -64 --separate-stderr rtmp-accept --listen :0 --auth 'cat >/dev/null' --events 77 -- cat
 	[[ $stderr == *"cannot write events to 77"* ]]
 }

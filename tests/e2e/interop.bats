@@ -12,7 +12,8 @@ setup_file() {
 	done >keys
 	chmod 600 keys
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events \
-		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' -- \
+		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' \
+		--proxy-from 127.0.0.2 --proxy-from 127.0.3.0/24 -- \
 		sh -c 'exec cat >>"$LV_STREAM.flv"' 2>err 3>&- &
 	echo $! >door
 	PORT=$(wait_event events 10 '.event=="server.ready"' | jq .port)
@@ -403,4 +404,60 @@ speak() {
 	END
 	cd "$BATS_FILE_TMPDIR"
 	wait_event events 5 '.event=="publish.refused" and .reason=="RTMPE is not spoken here, RTMPS may be"'
+}
+
+@test "a PROXY header of either version says who publishes, in any pieces; others may not send one" {
+	speak <<-'END'
+		binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x21" + struct.pack(">H", 39) + socket.inet_pton(socket.AF_INET6, "2001:db8::7") + \
+		    socket.inet_pton(socket.AF_INET6, "::1") + struct.pack(">HH", 1, 2) + b"\4\0\0"
+		for n, (head, step) in enumerate(((b"PROXY TCP4 203.0.113.7 192.0.2.1 50122 1935\r\n", None), (binary, None),
+		        (b"PROXY TCP4 203.0.113.9 192.0.2.1 50122 1935\r\n", 1), (binary, 5), (b"PROXY UNKNOWN\r\n", None))):
+		    p = Peer(source="127.0.0.2" if n % 2 else "127.0.3.200")
+		    p.send(head, step)
+		    p.publish(key(n))
+		Peer(source="127.0.0.2").close()  # a look at our health
+		p = Peer(source="127.0.0.2")
+		p.send(b"\3")
+		assert p.ended()
+		p = Peer(source="127.0.0.2")
+		p.send(b"PROXY TCP4 203.0.113.7 nowhere 1 2\r\n")
+		assert p.ended()
+		p = Peer(source="127.0.2.1")
+		p.send(b"PROXY TCP4 203.0.113.7 192.0.2.1 50122 1935\r\n")
+		assert p.ended()
+	END
+	cd "$BATS_FILE_TMPDIR"
+	remote() { wait_event events 5 ".event==\"publish.started\" and .stream==\"t${BATS_TEST_NUMBER}x$1\"" | jq -r .remote; }
+	[ "$(remote 0)" = 203.0.113.7:50122 ]
+	[ "$(remote 1)" = '[2001:db8::7]:1' ]
+	[ "$(remote 2)" = 203.0.113.9:50122 ]
+	[ "$(remote 3)" = '[2001:db8::7]:1' ]
+	[[ $(remote 4) == 127.0.3.200:* ]]
+	wait_event events 5 '.event=="publish.refused" and .reason=="no PROXY header" and (.remote | test("^127.0.0.2:"))'
+	wait_event events 5 '.event=="publish.refused" and .reason=="a malformed PROXY header"'
+	wait_event events 5 '.event=="publish.refused" and (.reason | test("on an RTMP port")) and (.remote | test("^127.0.2.1:"))'
+}
+
+@test "bounds an address hold for who is behind the front end" {
+	speak <<-'END'
+		def peers(ip, n):
+		    out = []
+		    for _ in range(n):
+		        p = Peer(source="127.0.0.2")
+		        p.send(f"PROXY TCP4 {ip} 192.0.2.1 50122 1935\r\n".encode())
+		        p.shake()
+		        p.send(command("connect", 1, {"app": "live"}))
+		        out.append(p)
+		    return out
+		many = peers("203.0.113.66", 10)
+		for p in many:
+		    p.expect("_result")
+		p = Peer(source="127.0.0.2")
+		p.send(b"PROXY TCP4 203.0.113.66 192.0.2.1 50122 1935\r\n")
+		assert p.ended()
+		for p in peers("203.0.113.67", 2):
+		    p.expect("_result")
+	END
+	cd "$BATS_FILE_TMPDIR"
+	wait_event events 5 '.event=="publish.refused" and .remote=="203.0.113.66:50122" and (.reason | test("from this address"))'
 }

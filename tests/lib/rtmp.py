@@ -150,9 +150,9 @@ def signed_c1(base):
 class Peer:
     """One connection."""
 
-    def __init__(self, port=None, seconds=15):
+    def __init__(self, port=None, seconds=15, source="127.0.0.1"):
         port = int(port or os.environ["PORT"])
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.got, self.read, self.chunk = b"", 0, 128
         self.streams = {}
