@@ -1,6 +1,7 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -88,4 +89,48 @@ listen_name(int fd, char addr[LISTEN_TEXT], uint16_t *port)
 		return -EINVAL;
 	*port = (uint16_t)strtol(service, NULL, 10);
 	return 0;
+}
+
+int
+listen_passed(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	int i, n, listens;
+	socklen_t len;
+
+	if (!pid || !fds || strtol(pid, NULL, 10) != (long)getpid())
+		return 0;
+	n = (int)strtol(fds, NULL, 10);
+	for (i = 0; i < n; i++) {
+		len = sizeof(listens);
+		if (getsockopt(LISTEN_PASSED_FD + i, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 ||
+			!listens || fcntl(LISTEN_PASSED_FD + i, F_SETFD, FD_CLOEXEC) < 0 ||
+			fcntl(LISTEN_PASSED_FD + i, F_SETFL, O_NONBLOCK) < 0)
+			return -ENOTSOCK;
+	}
+	return n;
+}
+
+void
+listen_passed_name(int i, char name[LISTEN_TEXT])
+{
+	const char *at = getenv("LISTEN_FDNAMES");
+	size_t n;
+
+	while (at && i--)
+		if ((at = strchr(at, ':')))
+			at++;
+	n = at ? strcspn(at, ":") : 0;
+	if (n >= LISTEN_TEXT)
+		n = 0;
+	memcpy(name, at ? at : "", n);
+	name[n] = '\0';
+}
+
+void
+listen_passed_done(void)
+{
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
 }

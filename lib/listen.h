@@ -15,4 +15,14 @@
 int listen_open(const char *where, const char **why);
 int listen_name(int fd, char addr[LISTEN_TEXT], uint16_t *port); /* what it is bound to */
 
+/*
+ * Sockets that systemd passed on (LISTEN_FDS, for this process alone), from LISTEN_PASSED_FD on: how
+ * many, made close-on-exec and non-blocking; or -ENOTSOCK when one does not listen.  The name of
+ * each is its FileDescriptorName=, "" where there is none.  Done takes them out of the environment.
+ */
+#define LISTEN_PASSED_FD 3
+int listen_passed(void);
+void listen_passed_name(int i, char name[LISTEN_TEXT]);
+void listen_passed_done(void);
+
 #endif

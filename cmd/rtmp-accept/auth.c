@@ -405,3 +405,9 @@ auth_stop(void)
 	buf_free(&co.from);
 	buf_free(&co.to);
 }
+
+bool
+auth_runs(void)
+{
+	return co.in >= 0;
+}

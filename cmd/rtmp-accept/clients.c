@@ -655,3 +655,17 @@ clients_count(void)
 {
 	return count;
 }
+
+void
+clients_capacity(char *text, size_t cap)
+{
+	int left = door.max_connections - count;
+
+	if (door.draining)
+		snprintf(text, cap, "drain\n");
+	else if (!auth_runs())
+		snprintf(text, cap, "down#stream keys cannot be checked\n");
+	else
+		snprintf(text, cap, "up ready %d%%\n",
+			left <= 0 ? 0 : (int)(((int64_t)left * 100 + door.max_connections - 1) / door.max_connections));
+}

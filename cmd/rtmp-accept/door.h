@@ -6,7 +6,8 @@
  * auth.c     the coprocess: lines out, lines in, its restarts
  * clients.c  connections and their sessions, up to the hand-over
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
- * main.c     options, listeners, signals
+ * listeners.c  where connections come from
+ * main.c     options, signals
  */
 #ifndef RTMP_ACCEPT_DOOR_H
 #define RTMP_ACCEPT_DOOR_H
@@ -60,6 +61,16 @@ void auth_sync(void);                      /* all that run were told */
 void auth_line(const char *line);          /* a notice of a keeper */
 void auth_tick(int64_t now_ms);
 void auth_stop(void);
+bool auth_runs(void);
+
+/* listeners.c.  What cannot be listened on ends the process. */
+enum listener_kind { LISTENER_RTMP, LISTENER_RTMPS, LISTENER_AGENT };
+void listeners_open(char **where, const char *option, enum listener_kind);
+void listeners_passed(void); /* by systemd */
+bool listeners_want(enum listener_kind);
+uint16_t listeners_port(void); /* of the first */
+void listeners_start(void);
+void listeners_stop(bool all); /* else the agents' stay */
 
 /* cert.c */
 void cert_open(const char *cert, const char *key); /* leaves when they are not good */
@@ -78,6 +89,7 @@ void clients_tick(int64_t now_ms);
 void clients_reaped(pid_t, int status);
 void clients_drain(void); /* those without a broadcast are sent away */
 int clients_count(void);
+void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has it */
 
 /* keepers.c */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */

@@ -13,15 +13,13 @@
 #include "die.h"
 #include "door.h"
 #include "event.h"
-#include "listen.h"
 #include "opt.h"
 #include "sig.h"
 
-#define LISTENERS 16
 #define PROXIES 64
 #define TICK_S 0.25
 
-static char **listens, **tls_listens, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
+static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
@@ -32,6 +30,8 @@ static const struct poptOption options[] = {
 	{ "tls-listen", '\0', POPT_ARG_ARGV, &tls_listens, 0, "listen here for RTMPS", "ADDR:PORT" },
 	{ "cert", '\0', POPT_ARG_STRING, &cert, 0, "its certificate chain, as PEM", "FILE" },
 	{ "key", '\0', POPT_ARG_STRING, &key, 0, "and the private key", "FILE" },
+	{ "agent-listen", '\0', POPT_ARG_ARGV, &agents, 0, "tell HAProxy's agent check here how busy we are",
+		"ADDR:PORT" },
 	{ "proxy-from", '\0', POPT_ARG_ARGV, &proxies, 0,
 		"connections from there begin with a PROXY header", "CIDR" },
 	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
@@ -61,12 +61,6 @@ static const struct poptOption options[] = {
 };
 
 struct door door;
-static struct listener {
-	int fd;
-	bool tls;
-	ev_io io;
-} listeners[LISTENERS];
-static int nlisteners;
 static ev_signal term, intr, hup, leave;
 static ev_timer tick;
 static ev_child reaper;
@@ -96,13 +90,8 @@ check_options(void)
 	static const char *const hows[] = { "off", "on", "log" };
 	unsigned i = 0;
 
-	if (!auth || !(listens || tls_listens) == !inetd)
-		die(EX_USAGE, 0, "--auth COMMAND and --listen ADDR:PORT (or --inetd) are needed; try "
-			"\"rtmp-accept --help\"");
-	if (!cert != !key || (tls_listens && !cert))
-		die(EX_USAGE, 0, "RTMPS needs --cert FILE and --key FILE");
-	if (cert && !tls_listens && !inetd)
-		die(EX_USAGE, 0, "--cert is for --tls-listen or --inetd");
+	if (!auth)
+		die(EX_USAGE, 0, "--auth COMMAND is needed; try \"rtmp-accept --help\"");
 	bound("max-connections", max_connections, 1, 100000);
 	bound("max-pending", max_pending, 1, 100000);
 	bound("max-pending-address", max_pending_address, 1, 100000);
@@ -123,6 +112,28 @@ check_options(void)
 	door.sandbox = (int)i;
 	if (play_url && strlen(play_url) >= sizeof(((struct ipc_hello *)0)->play_url))
 		die(EX_USAGE, 0, "--play-url is longer than 511 bytes");
+}
+
+static void
+open_listeners(void)
+{
+	bool rtmp, rtmps;
+
+	listeners_passed(); /* first, before their descriptors are anything else's */
+	listeners_open(listens, "--listen", LISTENER_RTMP);
+	listeners_open(tls_listens, "--tls-listen", LISTENER_RTMPS);
+	rtmp = listeners_want(LISTENER_RTMP);
+	rtmps = listeners_want(LISTENER_RTMPS);
+	listeners_open(agents, "--agent-listen", LISTENER_AGENT);
+	if (!(rtmp || rtmps) == !inetd)
+		die(EX_USAGE, 0, "--listen ADDR:PORT, --tls-listen ADDR:PORT or --inetd is needed; try "
+			"\"rtmp-accept --help\"");
+	if (!cert != !key || (rtmps && !cert))
+		die(EX_USAGE, 0, "RTMPS needs --cert FILE and --key FILE");
+	if (cert && !rtmps && !inetd)
+		die(EX_USAGE, 0, "--cert is for --tls-listen or --inetd");
+	if (cert)
+		cert_open(cert, key);
 }
 
 static void
@@ -186,42 +197,6 @@ open_run_dir(uint16_t port)
 	door.run_dir = run_dir;
 }
 
-static void
-on_accept(struct ev_loop *loop, ev_io *w, int events)
-{
-	struct listener *l = w->data;
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int fd, n;
-
-	(void)loop;
-	(void)events;
-	for (n = 0; n < 64; n++) { /* then others have their turn */
-		len = sizeof(ss);
-		fd = accept4(w->fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-				complain(-errno, "cannot accept a connection");
-			if (errno != ECONNABORTED && errno != EINTR)
-				return;
-		} else {
-			clients_accept(fd, (struct sockaddr *)&ss, len, l->tls);
-		}
-	}
-}
-
-static void
-stop_listening(void)
-{
-	int i;
-
-	for (i = 0; i < nlisteners; i++) {
-		ev_io_stop(door.loop, &listeners[i].io);
-		close(listeners[i].fd);
-	}
-	nlisteners = 0;
-}
-
 /* First: nobody new, and time for publishers to leave; then broadcasts are ended, once told. */
 static void
 on_stop(struct ev_loop *loop, ev_signal *w, int events)
@@ -234,7 +209,7 @@ on_stop(struct ev_loop *loop, ev_signal *w, int events)
 	}
 	door.draining = true;
 	drain_until_ms = clock_mono_ms() + (int64_t)drain_s * 1000;
-	stop_listening();
+	listeners_stop(false); /* a front end is told of the drain as long as there is one */
 	clients_drain();
 	ev_feed_event(door.loop, &tick, EV_TIMER);
 }
@@ -245,7 +220,7 @@ on_leave(struct ev_loop *loop, ev_signal *w, int events)
 {
 	(void)w;
 	(void)events;
-	stop_listening();
+	listeners_stop(true);
 	keepers_leave();
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -289,42 +264,6 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 static void
-ready(const struct listener *l)
-{
-	char addr[LISTEN_TEXT];
-	uint16_t port;
-	struct event e;
-
-	if (listen_name(l->fd, addr, &port) < 0)
-		return;
-	event_begin(&e, "server.ready");
-	event_str(&e, "addr", addr);
-	event_int(&e, "port", port);
-	event_str(&e, "proto", l->tls ? "rtmps" : "rtmp");
-	event_send(&e);
-	inform("listening on %s port %u", addr, port);
-}
-
-static void
-open_listeners(char **where, const char *option, bool tls)
-{
-	const char *why;
-	int i, fd;
-
-	for (i = 0; where && where[i]; i++) {
-		if (nlisteners == LISTENERS)
-			die(EX_USAGE, 0, "more than %d addresses to listen on", LISTENERS);
-		if ((fd = listen_open(where[i], &why)) < 0) {
-			if (why)
-				die(EX_USAGE, 0, "%s %s: %s", option, where[i], why);
-			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where[i]);
-		}
-		listeners[nlisteners].fd = fd;
-		listeners[nlisteners++].tls = tls;
-	}
-}
-
-static void
 watch_signal(ev_signal *w, void (*cb)(struct ev_loop *, ev_signal *, int), int signo)
 {
 	ev_signal_init(w, cb, signo);
@@ -348,22 +287,15 @@ take_inetd(void)
 int
 main(int argc, char **argv)
 {
-	char addr[LISTEN_TEXT];
-	uint16_t port = 0;
-	int i, r;
+	int r;
 
 	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
 	check_options();
 	take_proxies();
 	sig_pipe();
 	raise_files();
-	open_listeners(listens, "--listen", false);
-	open_listeners(tls_listens, "--tls-listen", true);
-	if (cert)
-		cert_open(cert, key);
-	if (nlisteners && listen_name(listeners[0].fd, addr, &port) < 0)
-		port = 0;
-	open_run_dir(port);
+	open_listeners();
+	open_run_dir(listeners_port());
 	door.auth = auth;
 	door.events = opt_events;
 	door.play_url = play_url;
@@ -390,12 +322,7 @@ main(int argc, char **argv)
 		die(EX_OSERR, r, "cannot read %s", door.run_dir);
 	if ((r = auth_start()) < 0)
 		die(EX_OSERR, r, "cannot start the coprocess \"%s\"", auth);
-	for (i = 0; i < nlisteners; i++) {
-		ev_io_init(&listeners[i].io, on_accept, listeners[i].fd, EV_READ);
-		listeners[i].io.data = &listeners[i];
-		ev_io_start(door.loop, &listeners[i].io);
-		ready(&listeners[i]);
-	}
+	listeners_start();
 	if (inetd)
 		take_inetd();
 	ev_run(door.loop, 0);

@@ -1,0 +1,169 @@
+/* Where connections come from: addresses, and sockets that systemd passed on. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "die.h"
+#include "door.h"
+#include "event.h"
+#include "listen.h"
+
+#define LISTENERS 16
+
+static const char *const protos[] = { "rtmp", "rtmps", "agent" };
+
+static struct listener {
+	int fd;
+	enum listener_kind kind;
+	ev_io io;
+} listeners[LISTENERS];
+static int count;
+
+static void
+add(int fd, enum listener_kind kind)
+{
+	if (count == LISTENERS)
+		die(EX_USAGE, 0, "more than %d addresses to listen on", LISTENERS);
+	listeners[count].fd = fd;
+	listeners[count++].kind = kind;
+}
+
+void
+listeners_open(char **where, const char *option, enum listener_kind kind)
+{
+	const char *why;
+	int i, fd;
+
+	for (i = 0; where && where[i]; i++) {
+		if ((fd = listen_open(where[i], &why)) < 0) {
+			if (why)
+				die(EX_USAGE, 0, "%s %s: %s", option, where[i], why);
+			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where[i]);
+		}
+		add(fd, kind);
+	}
+}
+
+/* Their names (FileDescriptorName=) say what is spoken; without one it is RTMP. */
+void
+listeners_passed(void)
+{
+	char name[LISTEN_TEXT];
+	int i, n = listen_passed(), kind;
+
+	if (n < 0)
+		die(EX_USAGE, 0, "LISTEN_FDS: what was passed on is no listening socket");
+	for (i = 0; i < n; i++) {
+		listen_passed_name(i, name);
+		for (kind = LISTENER_AGENT; kind > LISTENER_RTMP && strcmp(name, protos[kind]); kind--)
+			;
+		add(LISTEN_PASSED_FD + i, (enum listener_kind)kind);
+	}
+	listen_passed_done();
+}
+
+bool
+listeners_want(enum listener_kind kind)
+{
+	int i = 0;
+
+	while (i < count && listeners[i].kind != kind)
+		i++;
+	return i < count;
+}
+
+uint16_t
+listeners_port(void)
+{
+	char addr[LISTEN_TEXT];
+	uint16_t port;
+
+	return count && !listen_name(listeners[0].fd, addr, &port) ? port : 0;
+}
+
+/* HAProxy's agent check: a line, whatever it says; with an unread word the line could be lost. */
+static void
+tell_agent(int fd)
+{
+	char text[64], away[256];
+
+	clients_capacity(text, sizeof(text));
+	while (recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0)
+		;
+	send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static void
+on_accept(struct ev_loop *loop, ev_io *w, int events)
+{
+	struct listener *l = w->data;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, n;
+
+	(void)loop;
+	(void)events;
+	for (n = 0; n < 64; n++) { /* then others have their turn */
+		len = sizeof(ss);
+		fd = accept4(w->fd, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+				complain(-errno, "cannot accept a connection");
+			if (errno != ECONNABORTED && errno != EINTR)
+				return;
+		} else if (l->kind == LISTENER_AGENT) {
+			tell_agent(fd);
+		} else {
+			clients_accept(fd, (struct sockaddr *)&ss, len, l->kind == LISTENER_RTMPS);
+		}
+	}
+}
+
+static void
+ready(const struct listener *l)
+{
+	char addr[LISTEN_TEXT];
+	uint16_t port;
+	struct event e;
+
+	if (listen_name(l->fd, addr, &port) < 0)
+		return;
+	event_begin(&e, "server.ready");
+	event_str(&e, "addr", addr);
+	event_int(&e, "port", port);
+	event_str(&e, "proto", protos[l->kind]);
+	event_send(&e);
+	inform("listening on %s port %u", addr, port);
+}
+
+void
+listeners_start(void)
+{
+	struct listener *l;
+
+	for (l = listeners; l < listeners + count; l++) {
+		ev_io_init(&l->io, on_accept, l->fd, EV_READ);
+		l->io.data = l;
+		ev_io_start(door.loop, &l->io);
+		ready(l);
+	}
+}
+
+void
+listeners_stop(bool all)
+{
+	struct listener *l;
+
+	for (l = listeners; l < listeners + count; l++) {
+		if (l->fd < 0 || (!all && l->kind == LISTENER_AGENT))
+			continue;
+		ev_io_stop(door.loop, &l->io);
+		close(l->fd);
+		l->fd = -1;
+	}
+}
