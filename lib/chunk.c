@@ -26,7 +26,7 @@ static void
 forget_body(struct chunk_reader *c, struct chunk_stream *s)
 {
 	c->partial -= buf_len(&s->body);
-	if (s->body.cap > 64 << 10) /* a key frame's room is not kept for ever */
+	if (s->body.cap > 16 << 10) /* a key frame's room is not kept for ever */
 		buf_free(&s->body);
 	else
 		buf_clear(&s->body);

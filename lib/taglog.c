@@ -9,6 +9,7 @@
 #define TAG_HEADER 11
 #define HEADER 9
 #define ROOM_MIN (64 << 10)  /* less than this at a block's end is not read into */
+#define STORE_MIN (16 << 10) /* bytes that go to the store at once */
 #define RUN_MAX (256 << 10)  /* bytes one peek gives: a pipe takes no more at once */
 #define SPARE_MAX 8          /* blocks kept for the next time */
 #define VIDEO_TRACKS 32      /* those above share the last bit */
@@ -23,7 +24,7 @@ struct block {
 enum rec_kind { REC_FRAME, REC_STATE, REC_MARK, REC_TICK };
 
 struct rec {
-	struct block *block;
+	struct block *block; /* NULL: in the store */
 	size_t off, len;
 	uint64_t pos; /* bytes of all tags before */
 	int64_t dts, at;
@@ -58,6 +59,8 @@ struct taglog {
 	size_t cap;
 	uint64_t base, end; /* tags base ... end - 1 are held */
 	uint64_t pos;
+	struct taglog_store store; /* of the tags before stored; none when write is NULL */
+	uint64_t stored;
 
 	size_t group_max;
 	bool group_kept; /* recs from group on are there for late readers */
@@ -85,10 +88,11 @@ taglog_new(struct taglog **out, size_t group_max)
 }
 
 void
-taglog_small(struct taglog *t)
+taglog_small(struct taglog *t, struct taglog_store store)
 {
 	t->block_size = TAGLOG_SMALL;
-	t->spare_max = 0;
+	t->spare_max = 1;
+	t->store = store;
 }
 
 static void
@@ -181,6 +185,12 @@ static struct rec *
 rec_at(const struct taglog *t, uint64_t i)
 {
 	return &t->recs[i & (t->cap - 1)];
+}
+
+static uint64_t
+pos_of(const struct taglog *t, uint64_t i)
+{
+	return i < t->end ? rec_at(t, i)->pos : t->pos;
 }
 
 static int
@@ -483,6 +493,22 @@ taglog_put(struct taglog *t, const void *data, size_t n, int64_t now)
 	return r;
 }
 
+int
+taglog_put_tag(struct taglog *t, const struct flv_tag *tag, int64_t now)
+{
+	struct flv_tag same;
+	struct buf b = { .cap = TAG_HEADER + tag->size + 4 };
+
+	if (tag->size > TAGLOG_TAG_MAX)
+		return fail(t, -EMSGSIZE);
+	t->began = true;
+	if (!(b.bytes = room(t, b.cap)))
+		return fail(t, -ENOMEM);
+	flv_put_tag(&b, tag->type, tag->dts, tag->data, tag->size);
+	t->fill += buf_len(&b);
+	return taglog_next(t, &same, now);
+}
+
 size_t
 taglog_held(const struct taglog *t)
 {
@@ -491,10 +517,48 @@ taglog_held(const struct taglog *t)
 
 static void follow(struct cursor *);
 
+/* The bytes of neighbours in one block are written together. */
+static void
+put_in_store(struct taglog *t, uint64_t to)
+{
+	uint64_t i = t->stored, first;
+
+	while (i < to && t->store.write) {
+		struct rec *r = rec_at(t, i), *next = r;
+		size_t n = 0;
+
+		for (first = i; i < to && next->block == r->block && next->off == r->off + n; next = rec_at(t, i)) {
+			n += next->len;
+			i++;
+		}
+		if (t->store.write(t->store.arg, r->pos, r->block->data + r->off, n) < 0) {
+			t->store.write = NULL;
+			return;
+		}
+		for (; first < i; first++) {
+			block_release(t, rec_at(t, first)->block);
+			rec_at(t, first)->block = NULL;
+		}
+		t->stored = i;
+	}
+}
+
+/* The bytes of a tag, wherever they are. */
+static void
+copy_rec(const struct taglog *t, const struct rec *r, size_t off, struct buf *to)
+{
+	uint8_t *p;
+
+	if (r->block)
+		buf_append(to, r->block->data + r->off + off, r->len - off);
+	else if ((p = buf_reserve(to, r->len - off)) && t->store.read(t->store.arg, r->pos + off, p, r->len - off) == 0)
+		buf_grew(to, r->len - off);
+}
+
 void
 taglog_trim(struct taglog *t)
 {
-	uint64_t need = t->end;
+	uint64_t need = t->end, taken;
 	struct cursor *c;
 
 	if (t->group_kept && t->group < t->end &&
@@ -507,10 +571,17 @@ taglog_trim(struct taglog *t)
 		if (c->at < need)
 			need = c->at;
 	}
+	taken = need;
 	if (t->group_kept && t->group < need)
 		need = t->group;
+	if (t->base < need && t->store.forget)
+		t->store.forget(t->store.arg, pos_of(t, need));
 	for (; t->base < need; t->base++)
 		block_release(t, rec_at(t, t->base)->block);
+	if (t->stored < t->base)
+		t->stored = t->base;
+	if (t->stored < taken && pos_of(t, taken) - pos_of(t, t->stored) >= STORE_MIN)
+		put_in_store(t, taken);
 }
 
 void
@@ -601,7 +672,7 @@ follow(struct cursor *c)
 		if (r->kind == REC_STATE)
 			c->stale = true;
 		if (r->kind == REC_MARK && buf_len(&c->front) + r->len <= CURSOR_FRONT)
-			buf_append(&c->front, r->block->data + r->off, r->len);
+			copy_rec(t, r, 0, &c->front);
 	}
 	if (!found)
 		return;
@@ -626,7 +697,7 @@ cursor_shed(struct cursor *c)
 	if (c->off) { /* a tag that was begun is finished */
 		struct rec *r = rec_at(t, c->at);
 
-		buf_append(&c->front, r->block->data + r->off + c->off, r->len - c->off);
+		copy_rec(t, r, c->off, &c->front);
 		c->off = 0;
 		c->at++;
 	}
@@ -667,6 +738,16 @@ cursor_peek(struct cursor *c, const uint8_t **p)
 			count(c, r, 1);
 			continue;
 		}
+		if (!r->block) { /* out of the store, by way of front */
+			copy_rec(t, r, 0, &c->front);
+			c->waiting &= ~r->key;
+			if (buf_len(&c->front) < RUN_MAX && c->at + 1 < t->stored)
+				continue;
+			c->at++;
+			break;
+		}
+		if (buf_len(&c->front))
+			break;
 		*p = r->block->data + r->off + c->off;
 		n = r->len - c->off;
 		if (c->waiting || c->at < c->told)
@@ -679,7 +760,8 @@ cursor_peek(struct cursor *c, const uint8_t **p)
 		}
 		return n;
 	}
-	return 0;
+	*p = buf_data(&c->front);
+	return buf_len(&c->front);
 }
 
 void

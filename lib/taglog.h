@@ -15,6 +15,8 @@
  *
  * A late cursor gets the FLV header, then, as they were when the group began, the session mark,
  * onMetaData and the sequence headers, stamped with the group's time, then the group itself.
+ * The kept group may lie in a store instead of memory: what every cursor has taken goes there, and
+ * comes back for a late one.  A store that fails is not asked again: memory it is, then.
  * cursor_shed drops frames of every track up to the newest group of pictures, or to the next one
  * when that lies behind; headers and marks (but ticks) are never lost by it.  A video track goes
  * on at its own first key frame.
@@ -31,17 +33,26 @@
 
 #define TAGLOG_TAG_MAX (8 << 20)
 #define TAGLOG_BLOCK (512 << 10)
-#define TAGLOG_SMALL (64 << 10)
+#define TAGLOG_SMALL ((16 << 10) - 64) /* with what malloc needs, four pages */
 #define TAGLOG_STATES 64         /* session mark, onMetaData, sequence headers of every track */
 #define CURSOR_FRONT (1 << 20)   /* marks kept for a reader that takes nothing */
 
 struct taglog;
 int taglog_new(struct taglog **, size_t group_max); /* bytes of a kept group; 0: keep none */
-void taglog_small(struct taglog *); /* one of many: small blocks, none kept for the next time */
+
+/* Where the kept group is put: bytes at positions that only grow; below before nothing is read again. */
+struct taglog_store {
+	int (*write)(void *arg, uint64_t pos, const void *, size_t); /* 0 or -errno */
+	int (*read)(void *arg, uint64_t pos, void *, size_t);
+	void (*forget)(void *arg, uint64_t before);
+	void *arg;
+};
+void taglog_small(struct taglog *, struct taglog_store); /* one of many: small blocks, a store */
 uint8_t *taglog_room(struct taglog *, size_t *room); /* NULL: no memory */
 void taglog_filled(struct taglog *, size_t n);
 int taglog_next(struct taglog *, struct flv_tag *, int64_t now);
 int taglog_put(struct taglog *, const void *, size_t, int64_t now); /* whole tags, no FLV header */
+int taglog_put_tag(struct taglog *, const struct flv_tag *, int64_t now);
 size_t taglog_pending(const struct taglog *); /* bytes of an unfinished tag */
 void taglog_trim(struct taglog *);
 size_t taglog_held(const struct taglog *); /* bytes of the tags not yet forgotten */

@@ -18,10 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "bytes.h"
 #include "clock.h"
 #include "die.h"
-#include "event.h"
 #include "json.h"
 #include "passfd.h"
 #include "sig.h"
@@ -175,7 +175,7 @@ taken(int to, const struct keep_session *s, bool ok, uint32_t code, const char *
 static void
 take_publisher(int from, const struct keep_session *s, int media)
 {
-	struct event e;
+	struct event *e = &keeper.event;
 
 	if (media < 0 || keeper.ending || keeper.media >= 0) {
 		taken(from, s, false, keeper.media >= 0 ? IPC_BAD_NAME : IPC_FAILED,
@@ -193,16 +193,16 @@ take_publisher(int from, const struct keep_session *s, int media)
 	taken(from, s, true, IPC_OK, "");
 	notice("started", true);
 	if (!said_started) {
-		begin_event(&e, "broadcast.started");
-		event_send(&e);
+		begin_event(e, "broadcast.started");
+		event_send(e);
 		said_started = true;
 	}
-	begin_event(&e, "publish.started");
-	event_str(&e, "session", s->session);
-	event_str(&e, "remote", keeper.remote);
-	event_str(&e, "app", s->app);
-	event_str(&e, "client", *s->client ? s->client : NULL);
-	event_send(&e);
+	begin_event(e, "publish.started");
+	event_str(e, "session", s->session);
+	event_str(e, "remote", keeper.remote);
+	event_str(e, "app", s->app);
+	event_str(e, "client", *s->client ? s->client : NULL);
+	event_send(e);
 	media_begin();
 	keeper_tell_state();
 }
@@ -327,13 +327,13 @@ static void
 goodbye(void)
 {
 	struct keep_word bye = { .kind = KEEP_BYE };
-	struct event e;
+	struct event *e = &keeper.event;
 
 	notice("broadcast-ended", false);
-	begin_event(&e, "broadcast.ended");
-	event_str(&e, "reason", keeper.reason);
-	event_int(&e, "dur_ms", keeper_now());
-	event_send(&e);
+	begin_event(e, "broadcast.ended");
+	event_str(e, "reason", keeper.reason);
+	event_int(e, "dur_ms", keeper_now());
+	event_send(e);
 	snprintf(bye.reason, sizeof(bye.reason), "%s", keeper.reason);
 	if (door >= 0)
 		send(door, &bye, sizeof(bye), MSG_NOSIGNAL);
@@ -415,6 +415,7 @@ main(int argc, char **argv)
 	struct rlimit lim;
 	int i, r;
 
+	buf_lean();
 	die_prog = "rtmp-keeper";
 	if (argc < 3 || recv(IPC_FD, h, sizeof(*h), 0) != sizeof(*h) || h->kind != KEEP_HELLO)
 		die(EX_USAGE, 0, "is started by rtmp-accept");
@@ -438,7 +439,7 @@ main(int argc, char **argv)
 	events_about(h->stream, h->broadcast);
 	open_signals();
 	open_socket();
-	if ((r = media_open()) < 0)
+	if ((r = media_open(run_dir)) < 0)
 		die(EX_OSERR, r, "cannot keep the media of %s", h->stream);
 	keeper.began_ms = clock_mono_ms();
 	keeper.grace_until = keeper.began_ms + h->grace_ms;

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "ipc.h"
+#include "event.h"
 #include "mark.h"
 
 struct keeper {
@@ -25,6 +26,7 @@ struct keeper {
 	bool ending;  /* no more media; the program is to finish */
 	char reason[256]; /* why it ends, or why the last publisher left */
 	int64_t grace_until, began_ms, heard_ms;
+	struct event event; /* the one being said: 16 KB that no stack needs */
 };
 extern struct keeper keeper;
 
@@ -44,7 +46,7 @@ bool program_gone(void);    /* it was finished and reaped */
 int program_wait_ms(int64_t mono_ms, int ms); /* at most ms, less when something is due */
 
 /* media.c */
-int media_open(void);
+int media_open(int run_dir);
 void media_begin(void);                /* a session: its mark, its place in time */
 void media_gap(void);
 void media_mark(enum mark_kind, const char *reason);

@@ -1,6 +1,5 @@
 /* The media of a broadcast: records in, tags on one timeline out, queued for the program. */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,15 +9,16 @@
 #include "bytes.h"
 #include "clock.h"
 #include "die.h"
-#include "event.h"
 #include "fdio.h"
 #include "flv.h"
 #include "keeper.h"
+#include "spool.h"
 #include "taglog.h"
 #include "timeline.h"
 
-#define READ_BYTES (64 << 10)
-#define READS_MAX 16       /* before others have their turn */
+#define READ_BYTES (8 << 10)
+#define READS_MAX 128      /* before others have their turn */
+#define IN_KEPT (16 << 10)     /* a key frame's room is not kept for ever */
 #define TICK_MS 500
 #define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
 #define HEADERS 16         /* kinds of sequence headers that are repeated */
@@ -27,8 +27,9 @@
 
 static struct timeline timeline;
 static struct taglog *tags;
+static struct spool spool;
 static struct cursor cursor;
-static struct buf in, out;
+static struct buf in, mark;
 static int64_t ticked_ms, headers_dts;
 static bool in_gap;
 static struct header {
@@ -42,28 +43,27 @@ static struct {
 } count;
 
 int
-media_open(void)
+media_open(int run_dir)
 {
 	int r;
 
 	in.max = RECORD_MAX + RECORD_HEADER + READ_BYTES;
 	if ((r = taglog_new(&tags, keeper.hello.queue_bytes)) < 0)
 		return r;
-	taglog_small(tags);
-	mallopt(M_MMAP_THRESHOLD, TAGLOG_SMALL / 2); /* what is forgotten goes back at once */
+	/* The last group of pictures, which the next program begins with, is most of what is kept. */
+	if ((r = spool_open(&spool, run_dir)) < 0)
+		return r;
+	taglog_small(tags, (struct taglog_store){ spool_write, spool_read, spool_forget, &spool });
 	return cursor_attach(&cursor, tags); /* the first program misses nothing */
 }
 
 static void
-put_out(void)
+kept(int r)
 {
-	int r = out.error ? out.error
-		: taglog_put(tags, buf_data(&out), buf_len(&out), clock_mono_ms());
-
-	buf_clear(&out);
 	if (r < 0)
 		die(EX_OSERR, r, "cannot keep the media of %s", keeper.hello.stream);
 }
+
 
 void
 media_mark(enum mark_kind kind, const char *reason)
@@ -84,9 +84,10 @@ media_mark(enum mark_kind kind, const char *reason)
 	if (kind == MARK_TICK)
 		m.wall_ms = clock_wall_ms();
 	/* A tick tells the time, and moves it for nobody. */
-	mark_put(&out, kind != MARK_TICK ? timeline_now(&timeline, keeper_now()) :
+	mark_put(&mark, kind != MARK_TICK ? timeline_now(&timeline, keeper_now()) :
 		keeper_now() > timeline.newest ? keeper_now() : timeline.newest, &m);
-	put_out();
+	kept(mark.error ? mark.error : taglog_put(tags, buf_data(&mark), buf_len(&mark), clock_mono_ms()));
+	buf_clear(&mark);
 }
 
 void
@@ -127,16 +128,16 @@ static void
 say_dropped(void)
 {
 	struct cursor_drop d;
-	struct event e;
+	struct event *e = &keeper.event;
 
 	if (!cursor_dropped(&cursor, false, &d))
 		return;
-	event_begin(&e, "media.dropped");
-	event_str(&e, "reader", "program");
-	event_int(&e, "frames", d.frames);
-	event_int(&e, "size_bytes", d.bytes);
-	event_int(&e, "dur_ms", d.dur_ms);
-	event_send(&e);
+	event_begin(e, "media.dropped");
+	event_str(e, "reader", "program");
+	event_int(e, "frames", d.frames);
+	event_int(e, "size_bytes", d.bytes);
+	event_int(e, "dur_ms", d.dur_ms);
+	event_send(e);
 }
 
 void
@@ -201,8 +202,8 @@ repeat_headers(int64_t dts)
 	int i;
 
 	for (i = 0; i < nheaders; i++)
-		flv_put_tag(&out, headers[i].type, dts, buf_data(&headers[i].body),
-			buf_len(&headers[i].body));
+		kept(taglog_put_tag(tags, &(struct flv_tag){ headers[i].type, dts, buf_data(&headers[i].body),
+			buf_len(&headers[i].body) }, clock_mono_ms()));
 	headers_dts = dts;
 }
 
@@ -249,7 +250,7 @@ put_tag(struct flv_tag *tag)
 		if (key && tag->dts - headers_dts >= HEADER_MS)
 			repeat_headers(tag->dts);
 	}
-	flv_put_tag(&out, tag->type, tag->dts, tag->data, tag->size);
+	kept(taglog_put_tag(tags, tag, clock_mono_ms()));
 }
 
 static void
@@ -264,7 +265,6 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 	if (track == TIMELINE_OTHER) {
 		tag.dts = timeline.newest;
 	} else if ((why = timeline_map(&timeline, track, stamp, keeper_now(), &tag.dts))) {
-		put_out();
 		media_mark(MARK_DISCONTINUITY, why);
 		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
 	}
@@ -293,7 +293,7 @@ take_records(void)
 		take_record(p[4], get_be32(p + 8), p + RECORD_HEADER, n);
 		buf_consume(&in, RECORD_HEADER + n);
 	}
-	if (!buf_len(&in) && in.cap > 4 * READ_BYTES)
+	if (!buf_len(&in) && in.cap > IN_KEPT)
 		buf_free(&in);
 	return true;
 }
@@ -302,15 +302,15 @@ static void
 say_health(int64_t now)
 {
 	int64_t ms = now - count.since_ms, kbps = ms > 0 ? count.some_bytes * 8 / ms : 0;
-	struct event e;
+	struct event *e = &keeper.event;
 
-	event_begin(&e, "publish.health");
-	event_str(&e, "session", keeper.session.session);
-	event_int(&e, "kbps", kbps);
-	event_num(&e, "fps", ms > 0 ? (double)count.some_frames * 1000 / (double)ms : 0, 1);
-	event_int(&e, "gop_ms", count.gop_ms);
-	event_int(&e, "ahead_ms", count.dts - keeper_now());
-	event_send(&e);
+	event_begin(e, "publish.health");
+	event_str(e, "session", keeper.session.session);
+	event_int(e, "kbps", kbps);
+	event_num(e, "fps", ms > 0 ? (double)count.some_frames * 1000 / (double)ms : 0, 1);
+	event_int(e, "gop_ms", count.gop_ms);
+	event_int(e, "ahead_ms", count.dts - keeper_now());
+	event_send(e);
 	count.since_ms = now;
 	count.some_bytes = count.some_frames = count.gop_ms = 0;
 	if (keeper.session.max_kbps && kbps > (int64_t)keeper.session.max_kbps * OVER_PERCENT / 100) {
@@ -345,8 +345,6 @@ media_read(void)
 		if (n < READ_BYTES)
 			break;
 	}
-	if (buf_len(&out))
-		put_out();
 	keeper.heard_ms = clock_mono_ms();
 	if (!good)
 		return false;
@@ -367,14 +365,14 @@ media_tick(int64_t now)
 void
 media_ended(void)
 {
-	struct event e;
+	struct event *e = &keeper.event;
 
-	event_begin(&e, "publish.ended");
-	event_str(&e, "session", keeper.session.session);
-	event_str(&e, "remote", keeper.remote);
-	event_str(&e, "reason", keeper.reason);
-	event_int(&e, "dur_ms", clock_mono_ms() - count.began_ms);
-	event_int(&e, "size_bytes", count.bytes);
-	event_int(&e, "frames", count.frames);
-	event_send(&e);
+	event_begin(e, "publish.ended");
+	event_str(e, "session", keeper.session.session);
+	event_str(e, "remote", keeper.remote);
+	event_str(e, "reason", keeper.reason);
+	event_int(e, "dur_ms", clock_mono_ms() - count.began_ms);
+	event_int(e, "size_bytes", count.bytes);
+	event_int(e, "frames", count.frames);
+	event_send(e);
 }

@@ -14,7 +14,6 @@
 #include "child.h"
 #include "clock.h"
 #include "die.h"
-#include "event.h"
 #include "fdio.h"
 #include "keeper.h"
 
@@ -216,7 +215,7 @@ static void
 restart(const char *how)
 {
 	int64_t now = clock_mono_ms(), wait;
-	struct event e;
+	struct event *e = &keeper.event;
 
 	if (now - started_ms >= CALM_MS)
 		ends = 0;
@@ -225,10 +224,10 @@ restart(const char *how)
 	start_at = now + wait;
 	warning(0, "%s: %s %s; started again in %d ms", keeper.hello.stream, keeper.program[0], how,
 		(int)wait);
-	event_begin(&e, "pipeline.restarted");
-	event_str(&e, "reason", how);
-	event_int(&e, "wait_ms", wait);
-	event_send(&e);
+	event_begin(e, "pipeline.restarted");
+	event_str(e, "reason", how);
+	event_int(e, "wait_ms", wait);
+	event_send(e);
 }
 
 static bool

@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -21,8 +23,8 @@
 #include "proxy.h"
 #include "rtmp.h"
 
-#define READ_BYTES (64 << 10)
-#define BATCH_BYTES (256 << 10) /* records are passed on at the latest when there are so many */
+#define READ_BYTES (16 << 10)
+#define BATCH_BYTES (16 << 10) /* records are passed on together up to here; what is more goes uncopied */
 #define DRAIN_MS 1000
 #define KEEPER_MS 5000         /* the keeper always reads; one that does not is gone */
 #define MEMORY_MAX (96 << 20)  /* address space: two messages of 10 MiB and their copies */
@@ -37,6 +39,8 @@ static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS
 
 /* Publishers send a message's header by itself: while media flows we are not woken for that alone. */
 #define HEADER_ALONE 12
+/* Nor, where messages are merged, before there are so many bytes, or it is time. */
+#define MERGED_BYTES (64 << 10)
 static const struct jail_option wake_at = { SOL_SOCKET, SO_RCVLOWAT };
 
 static struct ipc_hello hello;
@@ -138,33 +142,41 @@ keeper_gone(void)
 	leave(code, reason);
 }
 
+/* The batch, and a body behind it. */
 static void
-pass_on(void)
+pass_on(const void *body, size_t n)
 {
-	int r = send_all(media, buf_data(&batch), buf_len(&batch), clock_mono_ms() + KEEPER_MS);
+	int64_t until = clock_mono_ms() + KEEPER_MS;
+	struct iovec v[2] = { { buf_data(&batch), buf_len(&batch) }, { (void *)body, n } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	size_t sent = 0, front;
+	ssize_t r = sendmsg(media, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (r < 0)
+	if (r > 0)
+		sent = (size_t)r;
+	front = sent < v[0].iov_len ? sent : v[0].iov_len;
+	if (send_all(media, buf_data(&batch) + front, v[0].iov_len - front, until) < 0 ||
+		(n && send_all(media, (const uint8_t *)body + (sent - front), n - (sent - front), until) < 0))
 		keeper_gone();
-	if (batch.cap > BATCH_BYTES)
-		buf_free(&batch);
-	else
-		buf_clear(&batch);
+	buf_clear(&batch);
 }
 
 static void
 put_record(uint8_t type, uint32_t timestamp, const void *body, size_t n)
 {
 	uint8_t head[RECORD_HEADER] = { 0 };
+	bool fits = buf_len(&batch) + sizeof(head) + n <= BATCH_BYTES;
 
-	if (buf_len(&batch) && buf_len(&batch) + n > BATCH_BYTES)
-		pass_on();
 	put_be32(head, (uint32_t)n);
 	head[4] = type;
 	put_be32(head + 8, timestamp);
 	buf_append(&batch, head, sizeof(head));
-	buf_append(&batch, body, n);
+	if (fits)
+		buf_append(&batch, body, n);
 	if (batch.error)
 		leave(IPC_FAILED, "no memory");
+	if (!fits)
+		pass_on(body, n);
 }
 
 static void
@@ -218,14 +230,14 @@ digest(void)
 			continue;
 		/* It hangs up itself, or publishes again. */
 		put_record(RECORD_END, 0, goodbye, sizeof(goodbye) - 1);
-		pass_on();
+		pass_on(NULL, 0);
 		close(media);
 		media = -1;
 		unpublished = true;
 		began_ms = clock_mono_ms();
 	}
 	if (media >= 0 && buf_len(&batch))
-		pass_on();
+		pass_on(NULL, 0);
 	if (buf_len(rtmp_out(rtmp)) && say(clock_mono_ms() + DRAIN_MS) < 0)
 		leave(IPC_FAILED, "the connection broke");
 }
@@ -267,23 +279,25 @@ listen_to_front_end(void)
 		take_proxy();
 }
 
-static void
+/* True when there is more, perhaps. */
+static bool
 listen_to_peer(void)
 {
 	ssize_t n;
 
 	if (hello.proxied) {
 		listen_to_front_end();
-		return;
+		return false;
 	}
 	n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0)
 		leave(IPC_OK, n ? "the connection broke" : "the connection was closed");
 	heard_ms = clock_mono_ms();
 	rtmp_feed(rtmp, input, (size_t)n);
 	digest();
+	return n == sizeof(input);
 }
 
 /* A packet of the door, which is trusted; a descriptor may come with it. */
@@ -324,7 +338,8 @@ listen_to_door(void)
 		leave(IPC_FAILED, "no way to the keeper");
 	asked = false;
 	heard_ms = clock_mono_ms();
-	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name, &(int){ HEADER_ALONE + 1 }, sizeof(int));
+	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name,
+		&(int){ hello.merge_ms ? MERGED_BYTES : HEADER_ALONE + 1 }, sizeof(int));
 	rtmp_allow(rtmp);
 	digest();
 }
@@ -349,10 +364,16 @@ turn(void)
 {
 	struct pollfd p[3] = { { STDIN_FILENO, asked ? 0 : POLLIN, 0 }, { door, POLLIN, 0 },
 		{ media, POLLIN, 0 } };
-	int r = poll(p, 3, next_wait(clock_mono_ms()));
+	int wait = next_wait(clock_mono_ms()), r, i;
+	bool merging = media >= 0 && hello.merge_ms && (int)hello.merge_ms < wait;
 
+	/* Many publishers: one wake for several messages is cheaper than one for each. */
+	r = poll(p, 3, merging ? (int)hello.merge_ms : wait);
 	if (r < 0 && errno == EINTR)
 		return;
+	for (i = 0; r == 0 && merging && i < MERGED_BYTES / READ_BYTES; i++)
+		if (!listen_to_peer())
+			break;
 	if (p[2].revents)
 		keeper_gone();
 	if (p[1].revents)
@@ -361,9 +382,6 @@ turn(void)
 		if (asked)
 			leave(IPC_OK, "the connection was closed");
 		listen_to_peer();
-		/* Many publishers: one wake for several messages is cheaper than one for each. */
-		if (media >= 0 && hello.merge_ms)
-			poll(NULL, 0, (int)hello.merge_ms);
 	}
 }
 
@@ -373,8 +391,11 @@ main(void)
 	static const char warn[] = "rtmp-session: warning: no full sandbox on this kernel\n";
 	int r;
 
+	buf_lean();
 	if (recv(IPC_FD, &hello, sizeof(hello), 0) != sizeof(hello) || hello.kind != IPC_HELLO)
 		return 64;
+	if (hello.merge_ms) /* sessions wake together */
+		prctl(PR_SET_TIMERSLACK, hello.merge_ms * 1000000ul / 4);
 	syscall(SYS_close_range, IPC_FD + 1, ~0U, 0); /* whatever a careless parent left open */
 	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
 	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), &wake_at,

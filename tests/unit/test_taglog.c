@@ -1,13 +1,16 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "mark.h"
+#include "spool.h"
 #include "taglog.h"
 #include "tracks.h"
 
@@ -437,6 +440,86 @@ a_stuck_reader_costs_a_bounded_memory(void **state)
 	taglog_free(&t);
 }
 
+static struct store {
+	struct spool spool;
+	int writes, fails; /* fails: the first that does, 0: none */
+} store;
+
+static int
+store_write(void *arg, uint64_t pos, const void *data, size_t n)
+{
+	struct store *s = arg;
+
+	return ++s->writes == s->fails ? -ENOSPC : spool_write(&s->spool, pos, data, n);
+}
+
+/* Groups of thirty pictures with sound; a reader that keeps up, and a late one after each picture. */
+static void
+compare_with_store(int fails)
+{
+	struct cursor c[2] = { 0 }, late = { 0 };
+	struct buf out[2] = { 0 };
+	struct taglog *t[2];
+	int i, k;
+
+	store = (struct store){ .fails = fails };
+	assert_int_equal(spool_open(&store.spool, AT_FDCWD), 0);
+	for (k = 0; k < 2; k++) {
+		assert_int_equal(taglog_new(&t[k], 1 << 20), 0);
+		if (k)
+			taglog_small(t[k], (struct taglog_store){ store_write, spool_read, spool_forget, &store });
+		assert_int_equal(cursor_attach(&c[k], t[k]), 0);
+	}
+	for (i = 0; i < 200; i++) {
+		put_mark(40 * i, MARK_TICK);
+		put_video(40 * i, 0, i % 30 == 0, 1000 + (size_t)(i * 7919 % 5000));
+		put_video(40 * i, 1, i % 30 == 1, 1000);
+		put_audio(40 * i + 1);
+		for (k = 0; k < 2; k++) {
+			assert_int_equal(taglog_put(t[k], buf_data(&in), buf_len(&in), i), 0);
+			drain(&c[k], 1 << 20, &out[k]);
+			taglog_trim(t[k]);
+			assert_int_equal(cursor_attach(&late, t[k]), 0);
+			if (i % 7 == 0) /* one that is behind before it has what was kept */
+				cursor_shed(&late);
+			drain(&late, 3000, &out[k]);
+			taglog_trim(t[k]);
+			cursor_detach(&late);
+		}
+		buf_clear(&in);
+		assert_int_equal(buf_len(&out[0]), buf_len(&out[1]));
+		assert_memory_equal(buf_data(&out[0]), buf_data(&out[1]), buf_len(&out[0]));
+		buf_clear(&out[0]);
+		buf_clear(&out[1]);
+	}
+	for (k = 0; k < 2; k++) {
+		taglog_free(&t[k]);
+		buf_free(&out[k]);
+	}
+	close(store.spool.fd);
+}
+
+static void
+a_group_out_of_the_store_is_the_group_that_went_in(void **state)
+{
+	(void)state;
+	compare_with_store(0);
+	assert_in_range(store.writes, 20, 200);
+	assert_true(store.spool.forgotten > 400000);
+}
+
+static void
+a_store_that_fails_loses_nothing(void **state)
+{
+	int fails;
+
+	(void)state;
+	for (fails = 1; fails < 20; fails += 3) {
+		compare_with_store(fails);
+		assert_int_equal(store.writes, fails);
+	}
+}
+
 int
 main(void)
 {
@@ -454,6 +537,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(each_track_goes_on_at_its_own_key_frame, setup, setup),
 		cmocka_unit_test_setup_teardown(sound_alone_can_be_joined_anywhere, setup, setup),
 		cmocka_unit_test_setup_teardown(a_stuck_reader_costs_a_bounded_memory, setup, setup),
+		cmocka_unit_test_setup_teardown(a_group_out_of_the_store_is_the_group_that_went_in, setup,
+			setup),
+		cmocka_unit_test_setup_teardown(a_store_that_fails_loses_nothing, setup, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
