@@ -176,7 +176,7 @@ take_line(const char *line, size_t n)
 		good = text_of(kick, "stream", stream, sizeof(stream)) &&
 			text_of(o, "reason", reason, sizeof(reason)) && mark_stream_name(stream);
 		if (good)
-			keepers_kick(stream, reason);
+			keepers_kick(stream, NULL, reason);
 	} else if (json_is_object(o)) {
 		good = take_verdict(o, &v);
 		if (good)

@@ -19,6 +19,7 @@
 #include "door.h"
 #include "event.h"
 #include "passfd.h"
+#include "sha256.h"
 
 #define SPARE_MS 5000 /* what a session may take longer than its own time-outs */
 
@@ -40,12 +41,14 @@ struct client {
 	char session[65], broadcast[27], remote[64], ip[48], local_ip[48], app[129], client[129];
 	uint16_t port, local_port;
 	struct ipc_ask *ask; /* until its verdict */
+	uint8_t key[SHA256_BYTES]; /* what an operator's "kick" is compared with: no key stays here */
 	bool again;          /* it was put twice */
 	struct client *next;
 };
 
 static struct client *clients;
 static int count, pending;
+static int64_t accepted, refusals, published;
 
 static void
 set_state(struct client *c, enum state state)
@@ -116,6 +119,7 @@ refused(const struct client *c, const char *reason)
 	event_str(&e, "client", *c->client ? c->client : NULL);
 	event_str(&e, "reason", reason);
 	event_send(&e);
+	refusals++;
 }
 
 static void
@@ -168,6 +172,30 @@ text_ends(const char *s, size_t cap)
 	return memchr(s, '\0', cap) != NULL;
 }
 
+/* Keyed by what only this process knows: whoever reads our memory later has no list of hashes. */
+static void
+mark_key(uint8_t mark[SHA256_BYTES], const char *key)
+{
+	static uint8_t secret[32];
+	static bool have;
+
+	if (!have)
+		have = getrandom(secret, sizeof(secret), 0) == sizeof(secret);
+	sha256_hmac(mark, secret, sizeof(secret), key, strlen(key), "", 0);
+}
+
+const char *
+clients_session_of(const char *key)
+{
+	uint8_t mark[SHA256_BYTES];
+	const struct client *c = clients;
+
+	mark_key(mark, key);
+	while (c && (c->state != LIVE || memcmp(c->key, mark, sizeof(mark))))
+		c = c->next;
+	return c ? c->session : NULL;
+}
+
 static bool
 take_ask(struct client *c, struct ipc_ask *a, size_t n)
 {
@@ -179,6 +207,7 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 		return false;
 	name_session(c); /* another one each time that it publishes */
 	c->again = false;
+	mark_key(c->key, a->key);
 	memcpy(c->app, a->app, sizeof(c->app));
 	memcpy(c->client, a->client, sizeof(c->client));
 	if (door.draining) {
@@ -441,6 +470,7 @@ clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 	clients = c;
 	count++;
 	pending++;
+	accepted++;
 	ev_io_init(&c->io, on_first_byte, fd, EV_READ);
 	c->io.data = c;
 	name_address(sa, len, c->ip, sizeof(c->ip), &c->port);
@@ -547,6 +577,7 @@ clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 	close(c->media);
 	c->media = -1;
 	set_state(c, LIVE);
+	published++;
 }
 
 void
@@ -668,4 +699,10 @@ clients_capacity(char *text, size_t cap)
 	else
 		snprintf(text, cap, "up ready %d%%\n",
 			left <= 0 ? 0 : (int)(((int64_t)left * 100 + door.max_connections - 1) / door.max_connections));
+}
+
+void
+clients_stats(struct clients_stats *s)
+{
+	*s = (struct clients_stats){ count, pending, accepted, refusals, published };
 }

@@ -5,6 +5,7 @@
  * cert.c     the certificate, and the TLS process of a connection
  * auth.c     the coprocess: lines out, lines in, its restarts
  * clients.c  connections and their sessions, up to the hand-over
+ * control.c  what an operator asks for
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
  * listeners.c  where connections come from
  * main.c     options, signals
@@ -20,6 +21,7 @@
 #include "cidr.h"
 #include "ipc.h"
 
+#define DOOR_LIMIT_MAX 100000 /* of connections */
 #define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
 #define DOOR_AUTH_MUTE_MS 10000 /* without any answer while requests wait: restarted */
 #define DOOR_AUTH_CLOSED_MS 1000 /* an output closed by one that goes on: ended */
@@ -41,6 +43,9 @@ struct door {
 	bool takeover; /* a live publisher gives way to a newcomer with its key */
 };
 extern struct door door;
+
+/* main.c */
+void door_drain(int64_t ms); /* nobody new; what still runs then is ended, and we leave */
 
 struct verdict { /* of the coprocess, checked */
 	char id[65], reason[256];
@@ -72,6 +77,10 @@ uint16_t listeners_port(void); /* of the first */
 void listeners_start(void);
 void listeners_stop(bool all); /* else the agents' stay */
 
+/* control.c */
+void control_open(const char *where); /* NULL: in the run directory; dies when that cannot be */
+void control_close(void);
+
 /* cert.c */
 void cert_open(const char *cert, const char *key); /* leaves when they are not good */
 void cert_reload(void);                            /* what is not good does not replace what was */
@@ -89,13 +98,20 @@ void clients_tick(int64_t now_ms);
 void clients_reaped(pid_t, int status);
 void clients_drain(void); /* those without a broadcast are sent away */
 int clients_count(void);
+struct clients_stats {
+	int connections, pending;
+	int64_t accepted, refused, published; /* since the start */
+};
+void clients_stats(struct clients_stats *);
+const char *clients_session_of(const char *key); /* who publishes with it, as far as this door knows */
 void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has it */
 
 /* keepers.c */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
-void keepers_kick(const char *stream, const char *reason);
+bool keepers_kick(const char *stream, const char *session, const char *reason); /* by either */
+void keepers_each(void (*)(const struct keep_state *, void *), void *); /* each broadcast */
 void keepers_live(void); /* tells a new coprocess of every session, then sync */
 void keepers_tick(int64_t now_ms);
 void keepers_end(const char *reason);

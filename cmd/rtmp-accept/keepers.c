@@ -356,13 +356,27 @@ keepers_yield(const char *stream, const char *session)
 	return true;
 }
 
-void
-keepers_kick(const char *stream, const char *reason)
+bool
+keepers_kick(const char *stream, const char *session, const char *reason)
 {
-	struct keeper *k = find(stream);
+	struct keeper *k = keepers;
 
+	while (k && (k->leaving || k->bye || (stream && strcmp(k->hello.stream, stream)) ||
+			(session && (!k->state.publishing || strcmp(k->state.session, session)))))
+		k = k->next;
 	if (k)
 		say_word(k, KEEP_KICK, reason);
+	return k != NULL;
+}
+
+void
+keepers_each(void (*each)(const struct keep_state *, void *), void *ctx)
+{
+	const struct keeper *k;
+
+	for (k = keepers; k; k = k->next)
+		if (k->state.kind && !k->bye)
+			each(&k->state, ctx);
 }
 
 void

@@ -19,7 +19,7 @@
 #define PROXIES 64
 #define TICK_S 0.25
 
-static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how;
+static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
@@ -36,6 +36,8 @@ static const struct poptOption options[] = {
 		"connections from there begin with a PROXY header", "CIDR" },
 	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
 	{ "run-dir", 'r', POPT_ARG_STRING, &run_dir, 0, "the sockets of broadcasts are in DIR", "DIR" },
+	{ "control", 'c', POPT_ARG_STRING, &control, 0,
+		"take an operator's requests at PATH (RUNDIR/control) or, with -, from standard input", "PATH" },
 	{ "play-url", 'u', POPT_ARG_STRING, &play_url, 0, "tell players to go to URL (%s: the stream)",
 		"URL" },
 	{ "grace-ms", 'g', POPT_ARG_INT, &grace_ms, 0,
@@ -92,9 +94,9 @@ check_options(void)
 
 	if (!auth)
 		die(EX_USAGE, 0, "--auth COMMAND is needed; try \"rtmp-accept --help\"");
-	bound("max-connections", max_connections, 1, 100000);
-	bound("max-pending", max_pending, 1, 100000);
-	bound("max-pending-address", max_pending_address, 1, 100000);
+	bound("max-connections", max_connections, 1, DOOR_LIMIT_MAX);
+	bound("max-pending", max_pending, 1, DOOR_LIMIT_MAX);
+	bound("max-pending-address", max_pending_address, 1, DOOR_LIMIT_MAX);
 	bound("grace-ms", grace_ms, 0, 3600000);
 	bound("publish-ms", publish_ms, 100, 600000);
 	bound("silence-ms", silence_ms, 100, 600000);
@@ -198,20 +200,36 @@ open_run_dir(uint16_t port)
 }
 
 /* First: nobody new, and time for publishers to leave; then broadcasts are ended, once told. */
+void
+door_drain(int64_t ms)
+{
+	struct event e;
+
+	drain_until_ms = clock_mono_ms() + ms;
+	event_begin(&e, "server.draining");
+	event_int(&e, "deadline_s", ms / 1000);
+	event_send(&e);
+	ev_feed_event(door.loop, &tick, EV_TIMER);
+	if (door.draining)
+		return;
+	door.draining = true;
+	listeners_stop(false); /* a front end is told of the drain as long as there is one */
+	clients_drain();
+}
+
 static void
 on_stop(struct ev_loop *loop, ev_signal *w, int events)
 {
+	static bool told;
+
 	(void)loop;
 	(void)events;
-	if (door.draining) {
+	if (told) {
 		keepers_end("the server is stopping");
 		_exit(128 + w->signum);
 	}
-	door.draining = true;
-	drain_until_ms = clock_mono_ms() + (int64_t)drain_s * 1000;
-	listeners_stop(false); /* a front end is told of the drain as long as there is one */
-	clients_drain();
-	ev_feed_event(door.loop, &tick, EV_TIMER);
+	told = true;
+	door_drain((int64_t)drain_s * 1000);
 }
 
 /* Broadcasts go on without a door, and another one adopts them: for a new binary. */
@@ -325,7 +343,10 @@ main(int argc, char **argv)
 	listeners_start();
 	if (inetd)
 		take_inetd();
+	else
+		control_open(control);
 	ev_run(door.loop, 0);
+	control_close();
 	auth_stop();
 	events_close(1000);
 	return EX_OK;

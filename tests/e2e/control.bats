@@ -1,0 +1,169 @@
+# An operator's requests: RUNDIR/control, and standard input.
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	lv-auth --keys keys add alice --user 42 >alice
+	lv-auth --keys keys add bob >bob
+}
+
+teardown() {
+	touch enough
+	[ -z "${door:-}" ] || kill "$door" 2>/dev/null || :
+	[ -z "${door:-}" ] || eventually 20 gone "$door" || kill -9 "$door" || :
+}
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+open_door() {
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events --grace-ms 200 \
+		--drain-s 0 "$@" -- sh -c 'exec cat >/dev/null' <"${from:-/dev/null}" >"${to:-/dev/null}" 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+}
+
+# publish NAME: sound, until the file "enough" is there; says how it ended in NAME.end.
+publish() {
+	PYTHONPATH=$ROOT/tests/lib PYTHONDONTWRITEBYTECODE=1 PORT=$port python3 - "$1" "$(cat "$1")" <<-'END' 3>&- &
+		import sys
+		from rtmp import *
+		p, end = Peer(), "enough"
+		p.publish(sys.argv[2])
+		p.sock.setblocking(False)
+		i = 0
+		while not os.path.exists("enough"):
+		    try:
+		        p.send(p.media([(8, 20 * i, sound(i))]))
+		        p.got += p.sock.recv(65536) or exit("closed")
+		        p.sock.setblocking(True)
+		        end = p.status("NetStream.Publish.Denied")
+		        break
+		    except BlockingIOError:
+		        i += 1
+		        time.sleep(0.02)
+		open(sys.argv[1] + ".end", "w").write(end)
+	END
+	wait_event events 10 ".event==\"publish.started\" and .stream==\"$1\"" >/dev/null
+}
+
+# ask REQUEST...: each a line; the answers.
+ask() {
+	python3 - "$@" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.connect("run/control")
+		s.sendall("".join(a + "\n" for a in sys.argv[1:]).encode())
+		s.shutdown(socket.SHUT_WR)
+		print(s.makefile().read(), end="")
+	END
+}
+is() { [ "$(ask "$2" | jq -c "$1")" = "$3" ] || { ask "$2"; return 1; }; }
+
+@test "list and stats say what runs, limits what may; none but their owner may ask" {
+	open_door --max-connections 7
+	publish alice
+	publish bob
+	[ "$(stat -c %a run/control)" = 600 ]
+	eventually 5 is .publishing '{"do":"stats"}' 2
+	run -0 ask '{"do":"list","id":"a"}' '{"do":"limits","max_pending":9,"id":"b"}' '{"do":"stats","id":"c"}'
+	[ "$(jq -c 'select(.id=="a") | [.stream, .user, .publishing, .ok]' <<<"$output" | sort)" = '["alice","42",true,null]
+["bob",null,true,null]
+[null,null,null,true]' ]
+	[ "$(jq -c 'select(.stream=="alice").session' <<<"$output")" = \
+		"$(jq -c 'select(.event=="publish.started" and .stream=="alice").session' events)" ]
+	[ "$(jq -c 'select(.id=="b") | [.max_connections, .max_pending, .max_pending_address, .ok]' <<<"$output")" = '[7,9,10,true]' ]
+	[ "$(jq -c 'select(.id=="c") | [.connections, .pending, .broadcasts, .accepted, .published, .refused, .auth, .draining]' \
+		<<<"$output")" = '[2,0,2,2,2,0,true,false]' ]
+	run ! grep -rq "$(cat alice)" events err
+}
+
+@test "kick by stream, by session, by key: told so, and nobody else hears of it" {
+	open_door
+	publish alice
+	publish bob
+	is .ok '{"do":"kick","stream":"alice","reason":"the rules"}' true
+	eventually 10 test -s alice.end
+	[ "$(cat alice.end)" = "the rules" ]
+	wait_event events 10 '.event=="broadcast.ended" and .stream=="alice" and .reason=="the rules"'
+	is .error '{"do":"kick","stream":"alice"}' '"no such broadcast"'
+	is .error '{"do":"kick","session":"nobody"}' '"no such broadcast"'
+	is .error '{"do":"kick","key":"nobody"}' '"no publisher that this door let in has that key"'
+	is .ok "{\"do\":\"kick\",\"key\":\"$(cat bob)\"}" true
+	eventually 10 test -s bob.end
+	[ "$(cat bob.end)" = "closed by the operator" ]
+	rm -f bob.end
+	wait_event events 10 '.event=="broadcast.ended" and .stream=="bob"'
+	rm events
+	touch events
+	publish bob
+	is .ok "{\"do\":\"kick\",\"session\":$(jq -c 'select(.event=="publish.started").session' events)}" true
+	eventually 10 test -s bob.end
+	[ "$(jq -r 'select(.event=="publish.refused").reason' events)" = "" ]
+}
+
+@test "drain: nobody new, the old ones until they finish" {
+	open_door
+	publish alice
+	is .ok '{"do":"drain","deadline_s":3600}' true
+	wait_event events 5 '.event=="server.draining" and .deadline_s==3600'
+	run ! bash -c "exec 9<>/dev/tcp/127.0.0.1/$port" 2>/dev/null
+	is .draining '{"do":"stats"}' true
+	[ ! -e alice.end ]
+	touch enough
+	eventually 20 gone "$door"
+	[ ! -e run/control ]
+}
+
+@test "drain: the deadline ends what still runs, and the last one given counts" {
+	open_door
+	publish alice
+	is .ok '{"do":"drain","deadline_s":3600}' true
+	is .ok '{"do":"drain","deadline_s":0}' true
+	eventually 20 gone "$door"
+	[ "$(cat alice.end)" = "the server is stopping" ]
+}
+
+@test "what is no request is answered, who never reads is let go, who says too much too" {
+	open_door
+	local bad
+	for bad in '{}' 'x' '[]' '"list"' '{"do":"dance"}' '{"do":"list","do":"list"}' '{"do":"kick"}' '{"do":"kick","stream":1}' \
+		'{"do":"kick","stream":"a","session":"b"}' '{"do":"drain"}' '{"do":"drain","deadline_s":-1}' '{"do":"limits","max_pending":0}' \
+		'{"do":"limits","max_connections":"9"}'; do
+		is .ok "$bad" false
+	done
+	python3 - <<-'END'
+		import socket
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(20)
+		s.connect("run/control")
+		try:
+		    while True: s.sendall(b'{"do":"stats"}\n' * 1000)
+		except (BrokenPipeError, ConnectionResetError): pass
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(20)
+		s.connect("run/control")
+		try:
+		    s.sendall(b"x" * 100000)
+		    assert s.recv(1) == b""
+		except (BrokenPipeError, ConnectionResetError): pass
+	END
+	is .ok '{"do":"stats"}' true
+}
+
+@test "--control -: standard input and output; a door that takes over has the socket" {
+	mkfifo in
+	exec 9<>in
+	from=in to=out open_door --control -
+	echo '{"do":"stats","id":"1"}' >&9
+	eventually 10 test -s out
+	[ "$(jq -c '[.id, .ok]' out)" = '["1",true]' ]
+	publish alice
+	local old=$door
+	open_door
+	is .ok '{"do":"stats"}' true
+	kill -USR2 "$old"
+	eventually 10 gone "$old"
+	eventually 10 is 'select(.stream).stream' '{"do":"list"}' '"alice"'
+	is .ok '{"do":"kick","stream":"alice"}' true
+	eventually 10 test -s alice.end
+}
