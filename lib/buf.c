@@ -148,6 +148,13 @@ buf_consume(struct buf *b, size_t n)
 }
 
 void
+buf_cut(struct buf *b, size_t len)
+{
+	if (len < b->end - b->start)
+		b->end = b->start + len;
+}
+
+void
 buf_clear(struct buf *b)
 {
 	b->start = b->end = 0;

@@ -65,7 +65,7 @@ new_broadcast(struct segmenter *g, const char *broadcast)
 	g->target_s = 0;
 	g->dependent = false;
 	g->started_ms = clock_wall_ms();
-	g->broken = false;
+	g->broken = g->away = g->hole = false;
 	g->have = 0;
 	g->inits = 0;
 	g->time = (struct timeline){ 0 };
@@ -457,6 +457,7 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 	g->marked = true;
 	switch (m->kind) {
 	case MARK_SESSION:
+		g->away = false;
 		if (!g->identified)
 			return identify(g, m, dts);
 		if (*m->broadcast && strcmp(m->broadcast, g->broadcast)) {
@@ -469,6 +470,9 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 		}
 		return 0;
 	case MARK_GAP:
+		seg_flush(g);
+		g->away = g->listed;
+		return 0;
 	case MARK_DISCONTINUITY:
 	case MARK_PARAMS:
 		seg_flush(g);
@@ -477,6 +481,8 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 		g->ended = true;
 		return 0;
 	case MARK_TICK:
+		if (g->away)
+			seg_gap(g, MS(dts));
 		return 0;
 	}
 	return 0;

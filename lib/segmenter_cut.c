@@ -65,8 +65,11 @@ divide(const struct segmenter *g, int track, int64_t t, bool *ready)
 	return i;
 }
 
+/* Which of the queued frames a segment takes: those before its end, all there are, none: a gap. */
+enum take { TAKE_DIVIDED, TAKE_ALL, TAKE_NONE };
+
 static void
-close_segment(struct segmenter *g, int64_t end, bool all)
+close_segment(struct segmenter *g, int64_t end, enum take take)
 {
 	struct segment *s = &g->list[g->listed];
 	int64_t dur = end - g->start;
@@ -79,10 +82,9 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 	s->pts = g->start;
 	s->dur = dur > 0 ? dur : 1;
 	s->wall_ms = g->origin_ms + g->start / 90;
-	s->discontinuity = g->broken && (g->listed || s->n > 0);
-	s->independent = !(g->leader >= 0 && g->strand[g->leader].video) ||
-		(g->strand[g->leader].count && g->strand[g->leader].samples[0].key);
-	g->broken = false;
+	s->discontinuity = g->broken && take != TAKE_NONE && (g->listed || s->n > 0);
+	s->independent = true;
+	g->broken = g->broken && take == TAKE_NONE;
 	snprintf(s->file, sizeof(s->file), "%s-%" PRId64 "-%" PRId64 ".%s", g->broadcast, g->epoch, s->n,
 		g->how.ts ? "ts" : "m4s");
 	sec = (int)((s->dur + HZ / 2) / HZ);
@@ -93,8 +95,11 @@ close_segment(struct segmenter *g, int64_t end, bool all)
 		g->master_due = true;
 	}
 	for (i = 0; i < g->strands; i++) {
-		counts[i] = all ? g->strand[i].count : divide(g, i, end, &ready);
-		s->independent &= !(g->strand[i].video && counts[i] && g->strand[i].samples[0].open);
+		const struct strand *k = &g->strand[i];
+
+		counts[i] = take == TAKE_NONE ? 0 : take == TAKE_ALL ? k->count : divide(g, i, end, &ready);
+		if (k->video && counts[i])
+			s->independent &= !k->samples[0].open && (i != g->leader || k->samples[0].key);
 	}
 	if (!s->independent && !g->dependent)
 		g->dependent = g->master_due = true;
@@ -143,6 +148,18 @@ patience(const struct segmenter *g)
 	return g->fresh ? ALONE : 0;
 }
 
+void
+seg_gap(struct segmenter *g, int64_t until)
+{
+	int64_t target = MS(g->how.target_ms);
+	int n;
+
+	for (n = 0; g->start + target <= until && n < g->how.window; n++) {
+		close_segment(g, g->start + target, TAKE_NONE);
+		g->hole = true;
+	}
+}
+
 /* The first frame of a run: what lies before it in the other tracks has nowhere to go. */
 static bool
 start(struct segmenter *g, bool last)
@@ -174,6 +191,13 @@ start(struct segmenter *g, bool last)
 		return false;
 	g->have = 0;
 	g->leader = j;
+	if (g->hole) {
+		first = when(k, &k->samples[0]);
+		seg_gap(g, first);
+		if (first - g->start >= MS(100))
+			close_segment(g, first, TAKE_NONE);
+	}
+	g->hole = g->away = false;
 	g->start = when(k, &k->samples[0]);
 	first = to_hz(k, k->samples[0].dts) - LEAD;
 	if (g->start < 0)
@@ -264,7 +288,7 @@ seg_cut(struct segmenter *g)
 		if (waiting)
 			return;
 		g->cutting = false;
-		close_segment(g, g->cut, false);
+		close_segment(g, g->cut, TAKE_DIVIDED);
 	}
 }
 
@@ -280,7 +304,7 @@ seg_flush(struct segmenter *g)
 		start(g, true);
 	while (g->started && (g->cutting || decide(g))) {
 		g->cutting = false;
-		close_segment(g, g->cut, false);
+		close_segment(g, g->cut, TAKE_DIVIDED);
 	}
 	for (i = 0; g->started && i < g->strands; i++) {
 		struct strand *k = &g->strand[i];
@@ -304,7 +328,7 @@ seg_flush(struct segmenter *g)
 
 		if (g->target_s && end - g->start > limit)
 			end = g->start + limit;
-		close_segment(g, end, true);
+		close_segment(g, end, TAKE_ALL);
 	}
 	for (i = 0; i < g->strands; i++) {
 		seg_drop_samples(&g->strand[i], g->strand[i].count);

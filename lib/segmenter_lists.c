@@ -226,6 +226,7 @@ seg_put_archive(struct segmenter *g, bool ended)
 {
 	struct buf journal = { 0 }, *b = NULL;
 	char(*map)[NAME + 32] = NULL;
+	size_t media[TRACKS_MAX] = { 0 }; /* a recording does not end in gaps: what nobody came back from */
 	char path[NAME + 16];
 	char *line, *next;
 	int i, r;
@@ -269,11 +270,14 @@ seg_put_archive(struct segmenter *g, bool ended)
 		s.discontinuity = json_is_true(json_object_get(o, "discontinuity"));
 		s.gap = json_is_true(json_object_get(o, "gap"));
 		m3u8_segment(&b[i], &s);
+		if (!s.gap)
+			media[i] = buf_len(&b[i]);
 		json_decref(o);
 	}
 	for (i = 0; i < g->strands; i++) {
-		if (!buf_len(&b[i]))
+		if (!media[i])
 			continue;
+		buf_cut(&b[i], media[i]);
 		if (ended)
 			m3u8_end(&b[i]);
 		snprintf(path, sizeof(path), "%s/index.m3u8", g->strand[i].name);

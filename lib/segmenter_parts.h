@@ -104,6 +104,7 @@ struct segmenter {
 	int64_t next_n, gone_dsn; /* the next number; discontinuities that have left the window */
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */
+	bool away, hole; /* nobody publishes; the lists end in gaps */
 	int64_t start, cut, newest;
 	struct timeline time;
 	int64_t have; /* what lies before was written by the process before us; 0: nothing */
@@ -156,5 +157,6 @@ void seg_look_around(struct segmenter *);
 /* segmenter_cut.c */
 void seg_cut(struct segmenter *);
 void seg_flush(struct segmenter *);
+void seg_gap(struct segmenter *, int64_t until); /* no media until then: whole segments of nothing */
 
 #endif

@@ -159,6 +159,66 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	[ "$(packets live/x/source/index.m3u8)" = "video,$((t + 240))" ]
 }
 
+# outage FILE AWAY_MS: the broadcast of FILE, its publisher gone for so long, then FILE again and the end.
+outage() {
+	python3 - "$@" <<-'EOF'
+		import json, sys
+		d, away, out, at = open(sys.argv[1], "rb").read(), int(sys.argv[2]), [], 13
+		def tag(kind, dts, body):
+		    head = bytes([kind]) + len(body).to_bytes(3, "big") + (dts & 0xffffff).to_bytes(3, "big") + bytes([dts >> 24, 0, 0, 0])
+		    return head + body + (len(body) + 11).to_bytes(4, "big")
+		def mark(dts, **what):
+		    text = json.dumps(what).encode()
+		    return tag(18, dts, b"\2\0\x08onLvMark\2" + len(text).to_bytes(2, "big") + text)
+		tags = []
+		while at < len(d):
+		    n = int.from_bytes(d[at + 1:at + 4], "big")
+		    tags.append((d[at], int.from_bytes(d[at + 4:at + 7], "big"), d[at + 11:at + 11 + n]))
+		    at += n + 15
+		who = dict(mark="session", stream="alice", broadcast="01jdabcdef0", epoch=7, origin_ms=1764000000000)
+		end = tags[-1][1]
+		back = end + away
+		w = sys.stdout.buffer.write
+		w(d[:13] + mark(0, session="a", **who) + b"".join(tag(*t) for t in tags) + mark(end, mark="gap"))
+		w(b"".join(mark(t, mark="tick", wall_ms=1764000000000 + t) for t in range(end + 400, back, 500)))
+		w(mark(back, session="b", **who) + b"".join(tag(k, t + back, b) for k, t, b in tags) + mark(back + end, mark="end"))
+	EOF
+}
+
+@test "while the publisher is away the playlists go on with gaps, up to the time of its return" {
+	outage "$A" 7000 >o.flv
+	lv-segment --dir live/alice --window 20 --archive arch/alice o.flv
+	local t
+	for t in live/alice/source live/alice/audio-source arch/alice/01jdabcdef0/source; do
+		[ "$(grep -c EXTINF $t/index.m3u8)" = 12 ]
+		[ "$(grep -c EXT-X-GAP $t/index.m3u8)" = 4 ]
+		[ "$(grep -c 'EXT-X-DISCONTINUITY$' $t/index.m3u8)" = 1 ]
+		sed -n '/DISCONTINUITY$/,$p' $t/index.m3u8 | grep -c EXTINF | grep -qx 4 # behind the gaps
+		# PROGRAM-DATE-TIME and EXTINF tell the same: no time is missing.
+		python3 - $t/index.m3u8 <<-'EOF'
+			import datetime, re, sys
+			at = None
+			for day, dur in re.findall(r"DATE-TIME:(\S+)Z\n(?:#EXT-X-GAP\n)?#EXTINF:([\d.]+)", open(sys.argv[1]).read()):
+			    day = datetime.datetime.fromisoformat(day).timestamp()
+			    assert at is None or abs(day - at) < 0.15, (day, at)
+			    at = day + float(dur)
+		EOF
+	done
+	inf live/alice/source/index.m3u8 | diff - <(inf live/alice/audio-source/index.m3u8)
+	grep -q EXT-X-INDEPENDENT-SEGMENTS live/alice/master.m3u8
+	[ "$(packets live/alice/source/index.m3u8 2>/dev/null)" = video,480 ]
+	# A recording does not end in gaps: here nobody comes back.
+	outage "$A" 7000 | python3 -c 'import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[:d.rindex(b"\x12\0\0", 0, d.rindex(b"session"))])' >o.flv
+	run -75 lv-segment --dir live/gone --archive arch/gone o.flv
+	lv-segment --dir live/gone --archive arch/gone --finish
+	[ "$(grep -c EXT-X-GAP live/gone/source/index.m3u8)" = 3 ]
+	[ "$(tail -n 2 arch/gone/*/source/index.m3u8 | grep -c -e m4s -e ENDLIST)" = 2 ]
+	! grep -q EXT-X-GAP arch/gone/*/source/index.m3u8
+	outage "$A" 1500 >o.flv # not as long as a segment
+	lv-segment --dir live/short o.flv
+	! grep -q EXT-X-GAP live/short/source/index.m3u8
+}
+
 @test "the archive holds links, a journal and a whole playlist" {
 	lv-segment --dir live/x --archive arch/x --window 3 <"$A"
 	cd arch/x/*
