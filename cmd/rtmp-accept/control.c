@@ -20,6 +20,7 @@
 #include "die.h"
 #include "door.h"
 #include "fdio.h"
+#include "health.h"
 #include "json.h"
 
 #define TALKS 16
@@ -107,10 +108,24 @@ done(struct talk *t, const char *why)
 	answer_end(t, &j);
 }
 
+/* As a JSON array. */
+static void
+name_problems(uint32_t set, char *text, size_t cap)
+{
+	size_t n = 0;
+	int p;
+
+	text[n++] = '[';
+	for (p = 0; p < HEALTH_PROBLEMS; p++)
+		if (set & 1U << p)
+			n += (size_t)snprintf(text + n, cap - n, "%s\"%s\"", n > 1 ? "," : "", health_names[p]);
+	snprintf(text + n, cap - n, "]");
+}
+
 static void
 list_one(const struct keep_state *s, void *ctx)
 {
-	char text[LINE_BYTES];
+	char text[LINE_BYTES], problems[512];
 	struct talk *t = ctx;
 	struct json j;
 
@@ -121,8 +136,15 @@ list_one(const struct keep_state *s, void *ctx)
 	json_int(&j, "epoch", s->epoch);
 	json_int(&j, "origin_ms", s->origin_ms);
 	json_bool(&j, "publishing", s->publishing);
-	json_str(&j, "session", s->publishing ? s->session : NULL);
-	json_str(&j, "remote", s->publishing ? s->remote : NULL);
+	if (s->publishing) {
+		json_str(&j, "session", s->session);
+		json_str(&j, "remote", s->remote);
+		json_int(&j, "since_ms", s->since_ms);
+		json_int(&j, "kbps", s->kbps);
+		json_num(&j, "fps", s->fps_tenths / 10.0, 1);
+		name_problems(s->problems, problems, sizeof(problems));
+		json_raw(&j, "problems", problems);
+	}
 	answer_end(t, &j);
 }
 

@@ -37,7 +37,7 @@ struct door {
 	int nproxies;
 	const char *run_dir, *play_url;
 	int max_connections, max_pending, max_pending_address;
-	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, sandbox;
+	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, health_ms, sandbox;
 	int64_t nofile;    /* the limit that programs are given back */
 	bool draining;
 	bool takeover; /* a live publisher gives way to a newcomer with its key */

@@ -116,6 +116,7 @@ struct keep_hello {
 	uint32_t grace_ms; /* how long a broadcast waits for its publisher to come back */
 	uint32_t lag_ms, queue_bytes; /* the program is behind by more: drop to a key frame */
 	uint32_t silence_ms;          /* a session that sends nothing for this long is closed */
+	uint32_t health_ms; /* between two looks at what a publisher sends */
 	uint32_t verbose, quiet;
 	int32_t group;  /* the program of a keeper that crashed, to be rid of first; 0: none */
 	int64_t nofile; /* the limit on open files that the program is given back */
@@ -136,6 +137,8 @@ struct keep_state {
 	uint32_t publishing; /* session and the fields after it are those of a live publisher */
 	int32_t group;       /* the program's process group; 0: none runs */
 	int64_t epoch, origin_ms;
+	int64_t since_ms; /* Unix time: of the publisher */
+	uint32_t kbps, fps_tenths, problems; /* at the last look; a set of 1 << enum health_problem */
 	char stream[65], broadcast[27], user[65], session[65], remote[64];
 };
 

@@ -26,6 +26,8 @@ struct keeper {
 	bool ending;  /* no more media; the program is to finish */
 	char reason[256]; /* why it ends, or why the last publisher left */
 	int64_t grace_until, began_ms, heard_ms;
+	int64_t since_ms; /* of the publisher, Unix time */
+	uint32_t kbps, fps_tenths, problems; /* of what it sends, at the last look */
 	struct event event; /* the one being said: 16 KB that no stack needs */
 };
 extern struct keeper keeper;

@@ -274,6 +274,7 @@ fill_hello(struct keep_hello *h)
 	h->lag_ms = (uint32_t)door.lag_ms;
 	h->queue_bytes = (uint32_t)door.queue_kb << 10;
 	h->silence_ms = (uint32_t)door.silence_ms;
+	h->health_ms = (uint32_t)door.health_ms;
 	h->verbose = die_verbose;
 	h->quiet = die_quiet;
 	h->nofile = door.nofile;

@@ -23,7 +23,7 @@ static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
-static int queue_kb = 16384, inetd;
+static int queue_kb = 16384, health_ms = 10000, inetd;
 
 static const struct poptOption options[] = {
 	{ "listen", 'l', POPT_ARG_ARGV, &listens, 0, "listen here; port 0 picks one", "ADDR:PORT" },
@@ -55,6 +55,7 @@ static const struct poptOption options[] = {
 	{ "lag-ms", '\0', POPT_ARG_INT, &lag_ms, 0,
 		"a program that is later drops to a key frame (8000)", "MS" },
 	{ "queue-kb", '\0', POPT_ARG_INT, &queue_kb, 0, "or one that has more to read (16384)", "KB" },
+	{ "health-ms", '\0', POPT_ARG_INT, &health_ms, 0, "say what publishers send, so often (10000)", "MS" },
 	{ "drain-s", '\0', POPT_ARG_INT, &drain_s, 0,
 		"at SIGTERM wait so long for publishers to leave (10)", "S" },
 	{ "inetd", 'i', POPT_ARG_NONE, &inetd, 0, "the one connection is descriptor 0", NULL },
@@ -106,6 +107,7 @@ check_options(void)
 	bound("merge-ms", merge_ms, 0, 1000);
 	bound("lag-ms", lag_ms, 100, 60000);
 	bound("queue-kb", queue_kb, 64, 1 << 20);
+	bound("health-ms", health_ms, 500, 600000);
 	bound("drain-s", drain_s, 0, 3600);
 	while (i < 3 && strcmp(sandbox_how ? sandbox_how : SANDBOX_DEFAULT, hows[i]))
 		i++;
@@ -326,6 +328,7 @@ main(int argc, char **argv)
 	door.grace_ms = grace_ms;
 	door.lag_ms = lag_ms;
 	door.queue_kb = queue_kb;
+	door.health_ms = health_ms;
 	if (!(door.loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
 	ev_child_init(&reaper, on_reap, 0, 0);

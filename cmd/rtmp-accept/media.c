@@ -11,6 +11,7 @@
 #include "die.h"
 #include "fdio.h"
 #include "flv.h"
+#include "health.h"
 #include "keeper.h"
 #include "spool.h"
 #include "taglog.h"
@@ -20,17 +21,17 @@
 #define READS_MAX 128      /* before others have their turn */
 #define IN_KEPT (16 << 10)     /* a key frame's room is not kept for ever */
 #define TICK_MS 500
+#define LOOK_MS 250          /* at its health */
 #define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
 #define HEADERS 16         /* kinds of sequence headers that are repeated */
-#define HEALTH_MS 10000
-#define OVER_PERCENT 120   /* of max_kbps, over HEALTH_MS */
+#define OVER_PERIODS 2      /* over max_kbps in so many looks in a row: the publisher is closed */
 
 static struct timeline timeline;
 static struct taglog *tags;
 static struct spool spool;
 static struct cursor cursor;
 static struct buf in, mark;
-static int64_t ticked_ms, headers_dts;
+static int64_t ticked_ms, looked_ms, headers_dts;
 static bool in_gap;
 static struct header {
 	uint8_t type, track;
@@ -39,8 +40,8 @@ static struct header {
 static int nheaders;
 static struct {
 	int64_t began_ms, bytes, frames; /* of the session */
-	int64_t since_ms, some_bytes, some_frames, key_dts, gop_ms, dts;
 } count;
+static struct health health;
 
 int
 media_open(int run_dir)
@@ -95,7 +96,8 @@ media_begin(void)
 {
 	timeline_session(&timeline, keeper_now());
 	memset(&count, 0, sizeof(count));
-	count.began_ms = count.since_ms = clock_mono_ms();
+	count.began_ms = clock_mono_ms();
+	health_begin(&health, count.began_ms, keeper.hello.health_ms, keeper.session.max_kbps);
 	headers_dts = 0;
 	in_gap = false;
 	buf_clear(&in);
@@ -217,24 +219,12 @@ because(const char *reason)
 }
 
 static void
-count_frame(const struct flv_tag *tag, bool video, bool key)
-{
-	count.frames += video;
-	count.some_frames += video;
-	count.dts = tag->dts;
-	if (!video || !key)
-		return;
-	if (count.key_dts && tag->dts - count.key_dts > count.gop_ms)
-		count.gop_ms = tag->dts - count.key_dts;
-	count.key_dts = tag->dts;
-}
-
-static void
 put_tag(struct flv_tag *tag)
 {
 	struct flv_walk walk;
 	struct flv_packet p;
-	bool key = false, video = false;
+	bool key = false, frame = false;
+	int32_t cts = 0;
 
 	if (tag->type != FLV_SCRIPT) {
 		flv_walk_begin(&walk, tag);
@@ -243,10 +233,15 @@ put_tag(struct flv_tag *tag)
 				return;
 			if (p.kind == FLV_HEADER)
 				headers_dts = tag->dts;
-			video |= p.kind == FLV_FRAME && p.type == FLV_VIDEO;
-			key |= p.kind == FLV_FRAME && p.type == FLV_VIDEO && p.key;
+			if (p.kind != FLV_FRAME)
+				continue;
+			frame = true;
+			cts = p.cts;
+			key |= p.type == FLV_VIDEO && p.key;
 		}
-		count_frame(tag, video, key);
+		if (frame)
+			health_frame(&health, tag->type == FLV_VIDEO, key, tag->dts, cts, keeper_now());
+		count.frames += frame && tag->type == FLV_VIDEO;
 		if (key && tag->dts - headers_dts >= HEADER_MS)
 			repeat_headers(tag->dts);
 	}
@@ -266,6 +261,7 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 		tag.dts = timeline.newest;
 	} else if ((why = timeline_map(&timeline, track, stamp, keeper_now(), &tag.dts))) {
 		media_mark(MARK_DISCONTINUITY, why);
+		health_jump(&health);
 		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
 	}
 	put_tag(&tag);
@@ -299,24 +295,70 @@ take_records(void)
 }
 
 static void
-say_health(int64_t now)
+say_problem(bool begins, enum health_problem p)
 {
-	int64_t ms = now - count.since_ms, kbps = ms > 0 ? count.some_bytes * 8 / ms : 0;
+	struct event *e = &keeper.event;
+
+	event_begin(e, begins ? "problem.began" : "problem.ended");
+	event_str(e, "session", keeper.session.session);
+	event_str(e, "problem", health_names[p]);
+	if (begins)
+		event_str(e, "advice", health_advice[p]);
+	else
+		event_int(e, "dur_ms", clock_mono_ms() - health.began[p]);
+	event_send(e);
+	if (begins)
+		warning(0, "%s: %s", keeper.hello.stream, health_advice[p]);
+}
+
+static void
+say_health(const struct health_report *r)
+{
 	struct event *e = &keeper.event;
 
 	event_begin(e, "publish.health");
 	event_str(e, "session", keeper.session.session);
-	event_int(e, "kbps", kbps);
-	event_num(e, "fps", ms > 0 ? (double)count.some_frames * 1000 / (double)ms : 0, 1);
-	event_int(e, "gop_ms", count.gop_ms);
-	event_int(e, "ahead_ms", count.dts - keeper_now());
+	event_int(e, "kbps", r->kbps);
+	event_num(e, "fps", r->fps, 1);
+	event_int(e, "gop_ms", r->gop_ms);
+	event_bool(e, "b_frames", r->b_frames);
+	if (r->both)
+		event_int(e, "av_gap_ms", r->av_gap_ms);
+	event_int(e, "ahead_ms", r->ahead_ms);
+	event_int(e, "drift_ms", r->drift_ms);
 	event_send(e);
-	count.since_ms = now;
-	count.some_bytes = count.some_frames = count.gop_ms = 0;
-	if (keeper.session.max_kbps && kbps > (int64_t)keeper.session.max_kbps * OVER_PERCENT / 100) {
-		char why[64];
+}
 
-		snprintf(why, sizeof(why), "%d kbit/s are allowed", (int)keeper.session.max_kbps);
+static void
+say_problems(unsigned began, unsigned ended)
+{
+	int p;
+
+	for (p = 0; p < HEALTH_PROBLEMS; p++)
+		if ((began | ended) & 1U << p)
+			say_problem(began & 1U << p, (enum health_problem)p);
+}
+
+static void
+look_at_health(int64_t now)
+{
+	struct health_report r;
+	unsigned began, ended;
+	bool whole = health_look(&health, now, &r, &began, &ended);
+	char why[96];
+
+	if (whole) {
+		say_health(&r);
+		keeper.kbps = (uint32_t)r.kbps;
+		keeper.fps_tenths = (uint32_t)(r.fps * 10 + 0.5);
+	}
+	say_problems(began, ended);
+	keeper.problems = health.problems;
+	if (whole || began || ended)
+		keeper_tell_state();
+	if (whole && health.over >= OVER_PERIODS) {
+		snprintf(why, sizeof(why), "%d kbit/s are allowed, %d were sent", (int)keeper.session.max_kbps,
+			(int)r.kbps);
 		keeper_close_publisher(why);
 	}
 }
@@ -326,7 +368,7 @@ media_read(void)
 {
 	bool good = true;
 	uint8_t *room;
-	ssize_t n = 0;
+	ssize_t n = 0, got = 0;
 	int i;
 
 	because("the connection was lost");
@@ -339,13 +381,15 @@ media_read(void)
 		if (n <= 0)
 			break;
 		buf_grew(&in, (size_t)n);
-		count.bytes += n;
-		count.some_bytes += n;
+		got += n;
 		good = take_records();
 		if (n < READ_BYTES)
 			break;
 	}
 	keeper.heard_ms = clock_mono_ms();
+	count.bytes += got;
+	if (got)
+		health_bytes(&health, keeper.heard_ms, got);
 	if (!good)
 		return false;
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
@@ -358,8 +402,10 @@ media_tick(int64_t now)
 		ticked_ms = now;
 		media_mark(MARK_TICK, NULL);
 	}
-	if (keeper.media >= 0 && now - count.since_ms >= HEALTH_MS)
-		say_health(now);
+	if (keeper.media >= 0 && now - looked_ms >= LOOK_MS) {
+		looked_ms = now;
+		look_at_health(now);
+	}
 }
 
 void
@@ -367,6 +413,8 @@ media_ended(void)
 {
 	struct event *e = &keeper.event;
 
+	say_problems(0, health.problems);
+	keeper.kbps = keeper.fps_tenths = keeper.problems = 0;
 	event_begin(e, "publish.ended");
 	event_str(e, "session", keeper.session.session);
 	event_str(e, "remote", keeper.remote);
