@@ -22,7 +22,7 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
-PKG_lv-auth      = openssl
+PKG_lv-auth      = openssl libpq
 PKG_test_sigv4   = libcrypto
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp
 LIBS_lv-transcode = -lm
@@ -70,7 +70,17 @@ all: $(BINS) $(LEXECS) share
 .SECONDEXPANSION:
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call SAY,CC)$(CC) $(ALLFLAGS) -fPIE $(shell pkg-config --cflags $(PKG)) -MMD -MP -c -o $@ $<
+	$(call SAY,CC)$(CC) $(ALLFLAGS) -fPIE $(INC) $(shell pkg-config --cflags $(PKG)) -MMD -MP -c -o $@ $<
+
+# What some sources include beside.
+$(BUILD)/lib/db.o: INC = $(shell pkg-config --cflags libpq)
+
+# The migrations, in order, as an array of their texts.
+$(BUILD)/cmd/lv-auth/schema.o: INC = -I$(BUILD)/cmd/lv-auth
+$(BUILD)/cmd/lv-auth/schema.o: $(BUILD)/cmd/lv-auth/schema.inc
+$(BUILD)/cmd/lv-auth/schema.inc: $(wildcard cmd/lv-auth/schema/*.sql)
+	@mkdir -p $(@D)
+	for f in $^; do sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ,; done >$@
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@

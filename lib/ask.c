@@ -65,6 +65,17 @@ load(const char *line, size_t n, bool *foreign)
 	return o;
 }
 
+const char *
+ask_notice(enum ask_kind kind)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(notices) / sizeof(*notices); i++)
+		if (notices[i].kind == kind)
+			return notices[i].name;
+	return NULL;
+}
+
 int
 ask_parse(struct ask *a, const char *line, size_t n)
 {
@@ -87,6 +98,7 @@ ask_parse(struct ask *a, const char *line, size_t n)
 	r |= take_text(o, "stream", a->stream, sizeof(a->stream));
 	r |= take_int(o, "epoch", &a->epoch);
 	r |= take_int(o, "origin_ms", &a->origin_ms);
+	r |= take_int(o, "at_ms", &a->at_ms);
 	a->key_bad = take_text(o, "key", a->key, sizeof(a->key)) < 0 || !*a->key || foreign;
 	if (ask) {
 		a->kind = !strcmp(ask, "publish") ? ASK_PUBLISH : ASK_OTHER;

@@ -31,10 +31,11 @@ struct ask {
 	char id[129];
 	char key[256], app[129], query[1025];
 	char session[129], broadcast[27], stream[65];
-	int64_t epoch, origin_ms; /* 0 when absent */
+	int64_t epoch, origin_ms, at_ms; /* 0 when absent */
 	bool key_bad;
 };
 
+const char *ask_notice(enum ask_kind); /* the word of a notice */
 int ask_parse(struct ask *, const char *line, size_t n);
 
 #endif

@@ -116,12 +116,12 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool
-take_digest(const char *s, uint8_t digest[KEYS_DIGEST])
+bool
+keys_digest(const char *s, uint8_t digest[KEYS_DIGEST])
 {
 	size_t i;
 
-	if (strlen(s) != 2 * KEYS_DIGEST)
+	if (strncmp(s, "sha256:", 7) || strlen(s += 7) != 2 * KEYS_DIGEST)
 		return false;
 	for (i = 0; i < KEYS_DIGEST; i++) {
 		int hi = hex_value(s[2 * i]), lo = hex_value(s[2 * i + 1]);
@@ -195,7 +195,7 @@ parse_line(struct key *k, const char *text, size_t n, const char **why)
 			else
 				memcpy(k->stream, word, strlen(word) + 1);
 		} else if (words == 1) {
-			if (strncmp(word, "sha256:", 7) || !take_digest(word + 7, k->digest))
+			if (!keys_digest(word, k->digest))
 				*why = "the second word is not sha256: and 64 hexadecimal digits";
 		} else {
 			*why = take_option(k, word);

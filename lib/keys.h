@@ -59,6 +59,7 @@ bool keys_stream_on(const struct keys *, const char *stream); /* some key of it 
 
 bool keys_stream_good(const char *name);
 bool keys_word_good(const char *word); /* a user or an app: printable, no blanks, no # */
+bool keys_digest(const char *text, uint8_t digest[KEYS_DIGEST]); /* sha256:HEX */
 int64_t keys_date(const char *text);   /* RFC 3339 as Unix milliseconds, -1 when it is not */
 
 /* The text of a key from 20 random bytes. */

@@ -2,8 +2,13 @@
 #ifndef LV_AUTH_AUTH_H
 #define LV_AUTH_AUTH_H
 
+#include <poll.h>
 #include <stdint.h>
 
+#include "ask.h"
+#include "buf.h"
+#include "db.h"
+#include "hash.h"
 #include "keys.h"
 #include "whole.h"
 
@@ -22,12 +27,53 @@ void keyring_close(struct keyring *);
 int keyring_status(int err); /* the exit status for a file that cannot be read or written */
 void keyring_complain(int err, const char *doing, const char *path);
 
-/* The coprocess: requests on descriptor 0, verdicts on 1.  An exit status. */
-int filter_run(const char *keys_path, const char *state_path, int hold_s);
+/* Verdicts, and what else the door is told; each appends a line to out. */
+struct verdict {
+	const char *stream, *user, *broadcast;
+	int64_t origin_ms, epoch, max_kbps; /* max_kbps: 0 is no bound */
+	bool resumed;
+};
+void verdict_allow(struct buf *out, const char *id, const struct verdict *);
+void verdict_refuse(struct buf *out, const char *id, const char *reason);
+void verdict_busy(struct buf *out, const char *id, const char *stream); /* somebody publishes it */
+void verdict_kick(struct buf *out, const char *stream, const char *reason);
 
-/* The operator's commands.  An exit status. */
+/*
+ * A store knows the keys and keeps the broadcasts: a keys file with a state file, or a database.
+ * It answers into out, at once or later, every question once.
+ */
+struct store {
+	void (*publish)(struct store *, const struct ask *);
+	int (*notice)(struct store *, const struct ask *); /* 1: taken, 0: of nothing known, -errno */
+	void (*turn)(struct store *);                      /* after input, and now and then */
+	int (*watch)(struct store *, struct pollfd *, int most_ms); /* what to poll; how long */
+	bool (*busy)(struct store *);                               /* an answer is still to come */
+	void (*close)(struct store **);
+	struct buf out;
+};
+
+/* 0, or an exit status after a message. */
+int filestore_open(struct store **, const char *keys_path, const char *state_path, int hold_s);
+int dbstore_open(struct store **, const char *url, const char *journal_path, const char *box, int hold_s);
+
+/* The coprocess: requests on descriptor 0, verdicts on 1.  An exit status. */
+int filter_run(struct store *);
+
+/* Keys in a database: the rows are those of DBKEY_SELECT, with a condition behind it. */
+#define DBKEY_SELECT                                                                               \
+	"select id::text, stream, coalesce(user_id::text, ''), coalesce(app, ''), coalesce(max_kbps, 0), "  \
+	"coalesce(floor(extract(epoch from good_until) * 1000), 0)::bigint, coalesce(is_active, false), key " \
+	"from stream_keys"
+#define DBKEY_TEXT (7 + 2 * HASH_BYTES + 1) /* sha256:HEX */
+void dbkey_digest(char text[DBKEY_TEXT], const uint8_t digest[HASH_BYTES]);
+int dbkey_text(char text[DBKEY_TEXT], const char *key); /* 0 or -EIO */
+bool dbkey_read(struct key *, char id[64], const struct db_rows *, int row); /* false: not one of ours */
+const char *dbstate_hint(const char *state); /* for a message: what to do about this SQLSTATE, or "" */
+int dburl_refuse(int err, const char *why); /* what db_new said: a message, the exit status */
+
+/* The operator's commands, on a keys file or a database.  An exit status. */
 struct hand {
-	const char *path;
+	const char *path, *url;
 	const char *user, *app, *until;
 	long max_kbps;
 };
@@ -36,5 +82,23 @@ int hand_list(const struct hand *, const char *stream); /* NULL: all */
 int hand_revoke(const struct hand *, const char *stream);
 int hand_rotate(const struct hand *, const char *stream);
 int hand_check(const struct hand *);
+
+int dbhand_add(const struct hand *, const char *stream);
+int dbhand_list(const struct hand *, const char *stream);
+int dbhand_revoke(const struct hand *, const char *stream);
+int dbhand_rotate(const struct hand *, const char *stream);
+int dbhand_check(const struct hand *);
+
+/* What both hands do. */
+int hand_new_key(char text[KEYS_KEY_TEXT], uint8_t digest[HASH_BYTES]);
+int hand_show_key(const char *stream, char key[KEYS_KEY_TEXT]);
+#define HAND_NO_KEY "no key of 1 to 255 bytes on standard input"
+int hand_read_key(char key[KEYS_KEY_MAX + 2]); /* from standard input: 0, -EMSGSIZE, -EINVAL */
+void hand_list_key(const struct key *, int64_t now_ms);
+int hand_tell_check(const char *stream, const char *why); /* why: NULL when it is admitted */
+int hand_finish(const char *lost); /* standard output ends here, and whether it was taken matters */
+
+extern const int schema_version;
+int schema_print(void);
 
 #endif

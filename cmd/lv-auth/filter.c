@@ -1,35 +1,22 @@
-/* The coprocess of a door: requests and notices in, verdicts out, broadcasts kept in a file. */
+/* The coprocess of a door: requests and notices in, verdicts out. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "airing.h"
-#include "ask.h"
 #include "auth.h"
 #include "clock.h"
 #include "die.h"
 #include "event.h"
 #include "fdio.h"
-#include "json.h"
 #include "sig.h"
 
-#define WAKE_MS 1000       /* how often the files are looked at while nobody asks */
-#define TOUCH_MS 5000      /* how often the state file tells that we are still there */
-#define LOCK_WAIT_MS 5000  /* for the lv-auth before us to go */
-#define TOLD_MAX 4096      /* bytes of one verdict */
+#define WAKE_MS 1000  /* how often the store looks around while nobody asks */
+#define LAST_MS 4000  /* for what is still to be answered when the input has ended */
 
 struct filter {
-	struct keyring ring;
-	struct airings *airings;
-	const char *state_path;
-	int state_lock;
-	struct buf in, out;
-	bool skipping;     /* the rest of a line that was too long */
-	bool save_failed;  /* said once, until it works again */
-	int64_t touched_at;
+	struct store *store;
+	struct buf in;
+	bool skipping; /* the rest of a line that was too long */
 };
 
 static void
@@ -38,129 +25,11 @@ on_hup(int signo)
 	(void)signo; /* the wait ends, and the keys are looked at */
 }
 
-static int
-state_open(struct filter *f, const char *path, int hold_s)
-{
-	struct buf text = { 0 };
-	struct whole_id id = { 0 };
-	int r, bad;
-
-	f->state_path = path;
-	if ((f->state_lock = whole_lock(path, LOCK_WAIT_MS)) < 0) {
-		keyring_complain(f->state_lock, "use", path);
-		return f->state_lock == -EBUSY ? EX_TEMPFAIL : EX_CANTCREAT;
-	}
-	if ((r = airings_new(&f->airings, (int64_t)hold_s * 1000)) == 0 &&
-		(r = whole_read(path, AIRING_FILE_MAX, false, &text, &id)) == -ENOENT)
-		r = 0;
-	bad = r < 0 ? r : airings_load(f->airings, (char *)buf_data(&text), buf_len(&text),
-		(int64_t)id.mtime.tv_sec * 1000 + id.mtime.tv_nsec / 1000000);
-	buf_free(&text);
-	if (bad < 0) {
-		complain(bad, "cannot read %s", path);
-		return keyring_status(bad);
-	}
-	if (bad)
-		warning(0, "%s: %d lines are not understood; their broadcasts begin anew", path, bad);
-	return EX_OK;
-}
-
-/* Before the verdicts leave, so that no epoch is given twice.  A full disk lets publishers in. */
-static void
-state_save(struct filter *f)
-{
-	struct buf text = { 0 };
-	int r;
-
-	if (!f->airings->dirty)
-		return;
-	if ((r = airings_text(f->airings, &text)) >= 0)
-		r = whole_write(f->state_path, buf_data(&text), buf_len(&text));
-	buf_free(&text);
-	if (r < 0 && !f->save_failed)
-		complain(r, "cannot write %s; trying on, and a restart would forget broadcasts",
-			f->state_path);
-	f->save_failed = r < 0;
-	f->airings->dirty = r < 0;
-	f->touched_at = clock_mono_ms();
-}
-
-static void
-put_line(struct filter *f, struct json *j)
-{
-	int n = json_end(j);
-
-	if (n < 0) /* cannot be: every field is bounded */
-		return;
-	buf_append(&f->out, j->text, (size_t)n);
-	buf_append(&f->out, "\n", 1);
-}
-
-static void
-refuse(struct filter *f, const char *id, const char *reason, const char *busy)
-{
-	char text[TOLD_MAX];
-	struct json j;
-
-	json_begin(&j, text, sizeof(text));
-	json_str(&j, "id", id);
-	json_bool(&j, "allow", false);
-	json_str(&j, "reason", reason);
-	if (busy) { /* the stream, so that the door can ask its publisher to give way */
-		json_bool(&j, "busy", true);
-		json_str(&j, "stream", busy);
-	}
-	put_line(f, &j);
-}
-
-static void
-allow(struct filter *f, const char *id, const struct key *k, const struct airing *x, bool resumed)
-{
-	char text[TOLD_MAX];
-	struct json j;
-
-	json_begin(&j, text, sizeof(text));
-	json_str(&j, "id", id);
-	json_bool(&j, "allow", true);
-	json_str(&j, "stream", x->stream);
-	json_str(&j, "user", *k->user ? k->user : NULL);
-	json_str(&j, "broadcast", x->broadcast);
-	json_int(&j, "origin_ms", x->origin_ms);
-	json_int(&j, "epoch", x->epoch);
-	json_bool(&j, "resumed", resumed);
-	if (k->max_kbps)
-		json_int(&j, "max_kbps", k->max_kbps);
-	put_line(f, &j);
-}
-
-static void
-judge(struct filter *f, const struct ask *a)
-{
-	int64_t now_ms = clock_wall_ms();
-	const struct key *k = a->key_bad ? NULL : keyring_find(&f->ring, a->key);
-	const struct airing *x;
-	bool resumed;
-	int r;
-
-	if (keys_refusal(k, a->app, now_ms)) {
-		refuse(f, a->id, "unknown key", NULL);
-		return;
-	}
-	r = airings_ask(f->airings, k->stream, *a->session ? a->session : a->id, now_ms, &x, &resumed);
-	if (r < 0) {
-		complain(r, "cannot take another stream");
-		refuse(f, a->id, "try again later", NULL);
-	} else if (!r) {
-		refuse(f, a->id, "already publishing", k->stream);
-	} else {
-		allow(f, a->id, k, x, resumed);
-	}
-}
-
 /* What a line says is not repeated: it may hold a key. */
 static void
 take_line(struct filter *f, const char *line, size_t n)
 {
+	struct store *s = f->store;
 	struct ask a;
 	int r;
 
@@ -168,18 +37,18 @@ take_line(struct filter *f, const char *line, size_t n)
 		return;
 	if ((r = ask_parse(&a, line, n)) < 0) {
 		if (*a.id)
-			refuse(f, a.id, "malformed request", NULL);
+			verdict_refuse(&s->out, a.id, "malformed request");
 		else
 			complain(0, "a line on standard input is no request and no notice");
 	} else if (a.kind == ASK_PUBLISH) {
-		judge(f, &a);
+		s->publish(s, &a);
 	} else if (a.kind != ASK_OTHER) {
-		if ((r = airings_tell(f->airings, &a, clock_wall_ms())) < 0)
+		if ((r = s->notice(s, &a)) < 0)
 			complain(r, "cannot take another stream");
 		else if (!r)
 			inform("a notice about a broadcast that is not known");
 	} else if (*a.id) {
-		refuse(f, a.id, "unknown request", NULL);
+		verdict_refuse(&s->out, a.id, "unknown request");
 	} else {
 		inform("a notice that is not known");
 	}
@@ -208,45 +77,35 @@ take_input(struct filter *f)
 	}
 }
 
-/* Whoever airs a stream that has lost its last key is shown the door. */
-static void
-look_at_keys(struct filter *f)
+/* What the store has said by now.  An exit status. */
+static int
+answer(struct filter *f)
 {
-	char text[TOLD_MAX], who[128];
-	struct json j, inner;
-	size_t i;
+	struct buf *out = &f->store->out;
+	int r;
 
-	if (!keyring_refresh(&f->ring))
-		return;
-	for (i = 0; i < f->airings->count; i++) {
-		const struct airing *x = &f->airings->all[i];
-
-		if (x->state != AIRING_LIVE || keys_stream_on(f->ring.keys, x->stream))
-			continue;
-		json_begin(&inner, who, sizeof(who));
-		json_str(&inner, "stream", x->stream);
-		json_end(&inner);
-		json_begin(&j, text, sizeof(text));
-		json_raw(&j, "kick", who);
-		json_str(&j, "reason", "the key was revoked");
-		put_line(f, &j);
+	if (out->error) {
+		complain(out->error, "cannot answer");
+		return EX_OSERR;
 	}
+	if ((r = fdio_write_all(1, buf_data(out), buf_len(out))) < 0) {
+		if (r != -EPIPE)
+			complain(r, "cannot write to standard output");
+		return EX_IOERR;
+	}
+	buf_clear(out);
+	events_flush();
+	return EX_OK;
 }
 
-/* After a crash the time of the file tells when its live broadcasts were last known to be. */
+/* Until there is input, the store has something to do, or a second is over. */
 static void
-state_touch(struct filter *f)
+wait_for(struct filter *f, bool input, int most_ms)
 {
-	size_t i;
+	struct pollfd p[2] = { { input ? 0 : -1, POLLIN, 0 }, { -1, 0, 0 } };
+	int ms = f->store->watch(f->store, &p[1], most_ms), left = sig_drain_left_ms();
 
-	if (clock_mono_ms() - f->touched_at < TOUCH_MS)
-		return;
-	for (i = 0; i < f->airings->count; i++)
-		if (f->airings->all[i].state == AIRING_LIVE) {
-			utimensat(AT_FDCWD, f->state_path, NULL, 0);
-			break;
-		}
-	f->touched_at = clock_mono_ms();
+	poll(p, 2, left >= 0 && left < ms ? left : ms);
 }
 
 static int
@@ -254,33 +113,23 @@ serve(struct filter *f)
 {
 	uint8_t *room;
 	ssize_t n;
-	int r;
+	int status;
 
-	while ((room = buf_reserve(&f->in, ASK_LINE_MAX)) &&
-		(n = input_read(0, room, ASK_LINE_MAX, WAKE_MS)) != 0) {
+	while ((room = buf_reserve(&f->in, ASK_LINE_MAX))) {
+		wait_for(f, true, WAKE_MS);
+		if ((n = input_read(0, room, ASK_LINE_MAX, 0)) == 0)
+			break;
 		if (n < 0 && n != -EAGAIN) {
 			complain((int)n, "cannot read standard input");
 			return EX_IOERR;
 		}
-		look_at_keys(f);
 		if (n > 0) {
 			buf_grew(&f->in, (size_t)n);
 			take_input(f);
 		}
-		airings_expire(f->airings, clock_wall_ms());
-		state_save(f);
-		state_touch(f);
-		if (f->out.error) {
-			complain(f->out.error, "cannot answer");
-			return EX_OSERR;
-		}
-		if ((r = fdio_write_all(1, buf_data(&f->out), buf_len(&f->out))) < 0) {
-			if (r != -EPIPE)
-				complain(r, "cannot write to standard output");
-			return EX_IOERR;
-		}
-		buf_clear(&f->out);
-		events_flush();
+		f->store->turn(f->store);
+		if ((status = answer(f)))
+			return status;
 	}
 	if (!room) {
 		complain(f->in.error, "cannot take a request");
@@ -291,25 +140,31 @@ serve(struct filter *f)
 	return EX_OK;
 }
 
+/* The input has ended; what was asked is answered all the same. */
+static int
+finish(struct filter *f)
+{
+	int64_t until = clock_mono_ms() + LAST_MS;
+	int status = answer(f);
+
+	while (!status && f->store->busy(f->store) && clock_mono_ms() < until) {
+		wait_for(f, false, 100);
+		f->store->turn(f->store);
+		status = answer(f);
+	}
+	return status;
+}
+
 int
-filter_run(const char *keys_path, const char *state_path, int hold_s)
+filter_run(struct store *store)
 {
 	struct sigaction hup = { .sa_handler = on_hup };
-	struct filter f = { .state_lock = -1 };
+	struct filter f = { .store = store };
 	int status;
 
 	sigaction(SIGHUP, &hup, NULL);
-	if (!(status = keyring_open(&f.ring, keys_path)) &&
-		!(status = state_open(&f, state_path, hold_s))) {
-		status = serve(&f);
-		airings_close(f.airings, clock_wall_ms());
-		state_save(&f);
-	}
-	keyring_close(&f.ring);
-	airings_free(&f.airings);
+	if (!(status = serve(&f)))
+		status = finish(&f);
 	buf_free(&f.in);
-	buf_free(&f.out);
-	if (f.state_lock >= 0)
-		close(f.state_lock);
 	return status;
 }

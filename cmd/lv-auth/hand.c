@@ -12,9 +12,8 @@
 
 #define LOCK_WAIT_MS 10000
 
-/* Standard output ends here, and whether it was taken matters. */
-static int
-finish(const char *lost)
+int
+hand_finish(const char *lost)
 {
 	if (!fflush(stdout) && !ferror(stdout) && !fclose(stdout))
 		return EX_OK;
@@ -22,8 +21,8 @@ finish(const char *lost)
 	return EX_IOERR;
 }
 
-static int
-new_key(char text[KEYS_KEY_TEXT], uint8_t digest[HASH_BYTES])
+int
+hand_new_key(char text[KEYS_KEY_TEXT], uint8_t digest[HASH_BYTES])
 {
 	uint8_t random[20];
 	int r;
@@ -68,15 +67,15 @@ replace(const struct hand *h, const struct buf *text)
 	return r == -EACCES || r == -EPERM ? EX_NOPERM : EX_CANTCREAT;
 }
 
-static int
-show_key(const char *stream, char key[KEYS_KEY_TEXT])
+int
+hand_show_key(const char *stream, char key[KEYS_KEY_TEXT])
 {
 	char lost[160];
 
 	snprintf(lost, sizeof(lost), "; nobody has seen the new key of %s: rotate it", stream);
 	printf("%s\n", key);
 	explicit_bzero(key, KEYS_KEY_TEXT);
-	return finish(lost);
+	return hand_finish(lost);
 }
 
 static void
@@ -100,14 +99,14 @@ hand_add(const struct hand *h, const char *stream)
 	k.until_ms = h->until ? keys_date(h->until) : 0;
 	if ((status = begin(h, true, &lock, &old)))
 		goto out;
-	if ((r = new_key(text, k.digest)) < 0) {
+	if ((r = hand_new_key(text, k.digest)) < 0) {
 		complain(r, "cannot make a key");
 		status = EX_OSERR;
 	} else if ((r = keys_edit_add(&new, (char *)buf_data(&old), buf_len(&old), &k)) < 0) {
 		complain(r, "cannot add to %s", h->path);
 		status = EX_OSERR;
 	} else if (!(status = replace(h, &new))) {
-		status = show_key(stream, text);
+		status = hand_show_key(stream, text);
 	}
 	close(lock);
 out:
@@ -127,7 +126,7 @@ change(const struct hand *h, const char *stream, bool rotate)
 
 	if ((status = begin(h, false, &lock, &old)))
 		goto out;
-	if ((r = new_key(text, digest)) >= 0)
+	if ((r = hand_new_key(text, digest)) >= 0)
 		r = rotate ? keys_edit_rotate(&new, (char *)buf_data(&old), buf_len(&old), stream,
 				     digest) :
 			     keys_edit_revoke(&new, (char *)buf_data(&old), buf_len(&old), stream);
@@ -138,7 +137,7 @@ change(const struct hand *h, const char *stream, bool rotate)
 		complain(0, "no key of %s is in force in %s", stream, h->path);
 		status = 1;
 	} else if (!(status = replace(h, &new)) && rotate) {
-		status = show_key(stream, text);
+		status = hand_show_key(stream, text);
 	}
 	close(lock);
 out:
@@ -159,8 +158,8 @@ hand_rotate(const struct hand *h, const char *stream)
 	return change(h, stream, true);
 }
 
-static void
-list_key(const struct key *k, int64_t now_ms)
+void
+hand_list_key(const struct key *k, int64_t now_ms)
 {
 	char date[CLOCK_TEXT];
 
@@ -200,14 +199,14 @@ hand_list(const struct hand *h, const char *stream)
 	keys_by_line(ring.keys);
 	for (i = 0; i < ring.keys->count; i++)
 		if (!stream || !strcmp(stream, ring.keys->all[i].stream))
-			list_key(&ring.keys->all[i], now_ms);
+			hand_list_key(&ring.keys->all[i], now_ms);
 	keyring_close(&ring);
-	return finish("");
+	return hand_finish("");
 }
 
-/* A key on standard input, its newline not part of it; 0, or -EMSGSIZE. */
-static int
-read_key(char key[KEYS_KEY_MAX + 2])
+/* The newline is not part of it. */
+int
+hand_read_key(char key[KEYS_KEY_MAX + 2])
 {
 	size_t n = fread(key, 1, KEYS_KEY_MAX + 1, stdin);
 	char *end = memchr(key, '\n', n);
@@ -223,29 +222,34 @@ read_key(char key[KEYS_KEY_MAX + 2])
 }
 
 int
+hand_tell_check(const char *stream, const char *why)
+{
+	if (!why) {
+		printf("%s\n", stream);
+		return hand_finish("");
+	}
+	inform("%s", why);
+	complain(0, "unknown key");
+	return 1;
+}
+
+int
 hand_check(const struct hand *h)
 {
 	char text[KEYS_KEY_MAX + 2];
-	const char *why = "no key of 1 to 255 bytes on standard input";
+	const char *why = HAND_NO_KEY;
 	struct keyring ring;
 	const struct key *k = NULL;
 	int status;
 
 	if ((status = keyring_open(&ring, h->path)))
 		return status;
-	if (read_key(text) == 0) {
+	if (hand_read_key(text) == 0) {
 		k = keyring_find(&ring, text);
 		why = keys_refusal(k, h->app, clock_wall_ms());
 	}
 	explicit_bzero(text, sizeof(text));
-	if (why) {
-		inform("%s", why);
-		complain(0, "unknown key");
-		status = 1;
-	} else {
-		printf("%s\n", k->stream);
-		status = finish("");
-	}
+	status = hand_tell_check(k ? k->stream : "", why);
 	keyring_close(&ring);
 	return status;
 }

@@ -1,4 +1,4 @@
-/* lv-auth: say who may publish, from a keys file; keep the keys file. */
+/* lv-auth: say who may publish, from a keys file or a database; keep the keys. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "opt.h"
 #include "sig.h"
 
-static char *keys_path, *state_path;
+static char *keys_path, *db_url, *state_path, *box;
 static int hold_s = 120;
 static struct hand hand;
 static char *user, *app, *until;
@@ -17,8 +17,13 @@ static long max_kbps;
 
 static const struct poptOption options[] = {
 	{ "keys", 'k', POPT_ARG_STRING, &keys_path, 0, "the keys are in FILE", "FILE" },
+	{ "db", 'd', POPT_ARG_STRING, &db_url, 0, "the keys and broadcasts are in the database at URL",
+		"URL" },
 	{ "state", 's', POPT_ARG_STRING, &state_path, 0,
-		"keep the broadcasts in PATH (default: the keys' FILE.state)", "PATH" },
+		"keep the broadcasts in PATH (default: the keys' FILE.state); with --db, what the "
+		"database has yet to hear", "PATH" },
+	{ "box", 'b', POPT_ARG_STRING, &box, 0, "--db: call this box NAME (default: its host and door)",
+		"NAME" },
 	{ "hold-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &hold_s, 0,
 		"after a restart, resume broadcasts that were open S seconds ago", "S" },
 	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add: the key belongs to user ID", "ID" },
@@ -30,11 +35,11 @@ static const struct poptOption options[] = {
 };
 
 /* How many operands each command takes beside its name. */
-static const struct {
+static const struct command {
 	const char *name;
 	int min, max;
 } commands[] = { { "add", 1, 1 }, { "list", 0, 1 }, { "revoke", 1, 1 }, { "rotate", 1, 1 },
-	{ "check", 0, 0 } };
+	{ "check", 0, 0 }, { "schema", 0, 0 } };
 
 static void
 usage_check(char **args)
@@ -45,7 +50,7 @@ usage_check(char **args)
 	for (i = 0; i < n && strcmp(args[0], commands[i].name); i++)
 		;
 	if (i == n)
-		die(EX_USAGE, 0, "no command \"%s\": add, list, revoke, rotate or check", args[0]);
+		die(EX_USAGE, 0, "no command \"%s\": add, list, revoke, rotate, check or schema", args[0]);
 	while (args[1 + given])
 		given++;
 	if (given < commands[i].min)
@@ -73,42 +78,62 @@ static int
 run_hand(char **args)
 {
 	usage_check(args);
-	hand = (struct hand){ keys_path, user, app, until, max_kbps };
+	hand = (struct hand){ keys_path, db_url, user, app, until, max_kbps };
 	if (!strcmp(args[0], "add"))
-		return hand_add(&hand, args[1]);
+		return db_url ? dbhand_add(&hand, args[1]) : hand_add(&hand, args[1]);
 	if (!strcmp(args[0], "list"))
-		return hand_list(&hand, args[1]);
+		return db_url ? dbhand_list(&hand, args[1]) : hand_list(&hand, args[1]);
 	if (!strcmp(args[0], "revoke"))
-		return hand_revoke(&hand, args[1]);
+		return db_url ? dbhand_revoke(&hand, args[1]) : hand_revoke(&hand, args[1]);
 	if (!strcmp(args[0], "rotate"))
-		return hand_rotate(&hand, args[1]);
-	return hand_check(&hand);
+		return db_url ? dbhand_rotate(&hand, args[1]) : hand_rotate(&hand, args[1]);
+	return db_url ? dbhand_check(&hand) : hand_check(&hand);
+}
+
+static int
+run_filter(void)
+{
+	char state[PATH_MAX];
+	struct store *store;
+	int status;
+
+	if (keys_path && !state_path) {
+		if (snprintf(state, sizeof(state), "%s.state", keys_path) >= (int)sizeof(state))
+			die(EX_USAGE, 0, "the name of the keys file is too long");
+		state_path = state;
+	}
+	sig_setup();
+	status = db_url ? dbstore_open(&store, db_url, state_path, box, hold_s) :
+		filestore_open(&store, keys_path, state_path, hold_s);
+	if (status)
+		return status;
+	status = filter_run(store);
+	store->close(&store);
+	events_close(1000);
+	return status;
 }
 
 int
 main(int argc, char **argv)
 {
-	char **args, state[PATH_MAX];
-	int status;
+	char **args;
 
 	opt_mixed = true;
 	args = opt_parse(argc, argv, options,
-		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check]", 0, 2);
-	if (!keys_path || !*keys_path)
-		die(EX_USAGE, 0, "which keys? give --keys FILE");
+		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check | schema]", 0, 2);
+	if (args[0] && !strcmp(args[0], "schema") && !args[1])
+		return schema_print();
+	if ((!keys_path || !*keys_path) && !db_url)
+		die(EX_USAGE, 0, "which keys? give --keys FILE or --db URL");
+	if (keys_path && db_url)
+		die(EX_USAGE, 0, "--keys or --db: the keys are in one of them");
+	if (box && (!db_url || !keys_word_good(box)))
+		die(EX_USAGE, 0, "--box: a word of 1 to 128 characters, with --db");
 	if (hold_s < 0)
 		die(EX_USAGE, 0, "--hold-s: a number of seconds");
 	if (args[0])
 		return run_hand(args);
 	if (user || app || until || max_kbps)
 		die(EX_USAGE, 0, "--user, --app, --max-kbps and --until go with add only");
-	if (!state_path) {
-		if (snprintf(state, sizeof(state), "%s.state", keys_path) >= (int)sizeof(state))
-			die(EX_USAGE, 0, "the name of the keys file is too long");
-		state_path = state;
-	}
-	sig_setup();
-	status = filter_run(keys_path, state_path, hold_s);
-	events_close(1000);
-	return status;
+	return run_filter();
 }

@@ -70,7 +70,7 @@ agree() {
 # names look like them, and are told apart by their ends.
 emitted() {
 	find "$ROOT/cmd" "$ROOT/lib" -name '*.[ch]' -exec grep -hoE '"[a-z]+\.[a-z]+"' {} + |
-		grep -vE '\.(json|html|css|js|mjs|h|tmp|lock|sock|ndjson|mpd|ts|jpg|state|toml|log)"' |
+		grep -vE '\.(json|html|css|js|mjs|h|tmp|lock|sock|ndjson|mpd|ts|jpg|state|toml|log|inc)"' |
 		tr -d '"' | sort -u
 }
 
