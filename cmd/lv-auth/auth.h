@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <stdint.h>
 
+#include <popt.h>
+
 #include "ask.h"
 #include "buf.h"
 #include "db.h"
@@ -97,6 +99,13 @@ int hand_read_key(char key[KEYS_KEY_MAX + 2]); /* from standard input: 0, -EMSGS
 void hand_list_key(const struct key *, int64_t now_ms);
 int hand_tell_check(const char *stream, const char *why); /* why: NULL when it is admitted */
 int hand_finish(const char *lost); /* standard output ends here, and whether it was taken matters */
+
+/* ban, unban, follow, unfollow, gift, vod: on a database only.  An exit status. */
+#define PEOPLE_GIFTS_MAX 1000
+extern const struct poptOption people_options[];
+bool people_command(const char *name);
+bool people_options_given(void);
+int people_run(const char *url, char **args, const char *until);
 
 extern const int schema_version;
 int schema_print(void);

@@ -29,8 +29,9 @@ static const struct poptOption options[] = {
 	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add: the key belongs to user ID", "ID" },
 	{ "app", 'a', POPT_ARG_STRING, &app, 0, "add: the key is good for app NAME only", "NAME" },
 	{ "max-kbps", 0, POPT_ARG_LONG, &max_kbps, 0, "add: allow at most N kbit/s", "N" },
-	{ "until", 0, POPT_ARG_STRING, &until, 0, "add: the key is good until DATE (RFC 3339)",
+	{ "until", 0, POPT_ARG_STRING, &until, 0, "add, ban, gift: good until DATE (RFC 3339)",
 		"DATE" },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)people_options, 0, "People, with --db:", NULL },
 	OPT_COMMON
 };
 
@@ -50,7 +51,7 @@ usage_check(char **args)
 	for (i = 0; i < n && strcmp(args[0], commands[i].name); i++)
 		;
 	if (i == n)
-		die(EX_USAGE, 0, "no command \"%s\": add, list, revoke, rotate, check or schema", args[0]);
+		die(EX_USAGE, 0, "no command \"%s\": \"man lv-auth\" lists them", args[0]);
 	while (args[1 + given])
 		given++;
 	if (given < commands[i].min)
@@ -120,7 +121,9 @@ main(int argc, char **argv)
 
 	opt_mixed = true;
 	args = opt_parse(argc, argv, options,
-		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check | schema]", 0, 2);
+		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check | schema |\n"
+		"        ban STREAM USER | unban STREAM USER | follow STREAM USER | unfollow STREAM USER |\n"
+		"        gift STREAM GIVER USER... | vod BROADCAST PATH]", 0, PEOPLE_GIFTS_MAX + 3);
 	if (args[0] && !strcmp(args[0], "schema") && !args[1])
 		return schema_print();
 	if ((!keys_path || !*keys_path) && !db_url)
@@ -131,6 +134,13 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--box: a word of 1 to 128 characters, with --db");
 	if (hold_s < 0)
 		die(EX_USAGE, 0, "--hold-s: a number of seconds");
+	if (args[0] && people_command(args[0])) {
+		if (!db_url || user || app || max_kbps)
+			die(EX_USAGE, 0, "%s: with --db, and --until, --by and --reason only", args[0]);
+		return people_run(db_url, args, until);
+	}
+	if (people_options_given())
+		die(EX_USAGE, 0, "--by and --reason go with ban only");
 	if (args[0])
 		return run_hand(args);
 	if (user || app || until || max_kbps)

@@ -431,3 +431,71 @@ row_is() { # QUERY VALUE
 	run -74 --separate-stderr bash -c "lv-auth --db '$DB' add alice >/dev/full"
 	[ "$stderr" = "lv-auth: cannot write to standard output; nobody has seen the new key of alice: rotate it" ]
 }
+
+@test "ban, unban, follow, unfollow: rows, and who listens is woken" {
+	mkfifo hears
+	psql -XAtq <hears >heard 3>&- &
+	running="${running:-} $!"
+	exec 30>hears
+	echo 'listen lv_bans; select 1;' >&30
+	eventually 20 grep -q 1 heard
+	lv-auth "${STORE[@]}" ban alice 17 --by 42 --reason "links to \$'s" --until 2100-01-01T00:00:00Z
+	[ "$(pg 'select stream, user_id, by_user, reason, extract(year from until) from chat_bans')" = \
+		"alice|17|42|links to \$'s|2100" ]
+	echo 'select 2;' >&30
+	eventually 20 grep -q lv_bans heard
+	exec 30>&-
+	lv-auth "${STORE[@]}" ban alice 17
+	lv-auth "${STORE[@]}" ban '*' 17
+	[ "$(pg 'select stream, by_user, reason, until from chat_bans order by stream')" = $'*|operator||\nalice|operator||' ]
+	lv-auth "${STORE[@]}" unban alice 17
+	run -1 --separate-stderr lv-auth "${STORE[@]}" unban alice 17
+	[ "$stderr" = "lv-auth: no such user is banned from alice" ]
+	[ "$(pg 'select count(*) from chat_bans where lifted_at is null')" = 1 ]
+	lv-auth "${STORE[@]}" ban alice 17 --until 2001-01-01T00:00:00Z # over already
+	run -1 lv-auth "${STORE[@]}" unban alice 17
+	lv-auth "${STORE[@]}" follow alice 17
+	lv-auth "${STORE[@]}" follow alice 17
+	lv-auth "${STORE[@]}" follow alice "o'neil\"\\"
+	[ "$(pg 'select count(*) from followers')" = 2 ]
+	lv-auth "${STORE[@]}" unfollow alice 17
+	run -1 --separate-stderr lv-auth "${STORE[@]}" unfollow alice 17
+	[ "$stderr" = "lv-auth: no such user follows alice" ]
+	for wrong in 'ban alice' 'ban ../x 17' 'follow alice 17 18' 'follow * 17' 'unban alice 17 --by 4' \
+		'add bob --by 4' 'ban alice 17 --until tomorrow' 'follow alice 17 --until 2100-01-01T00:00:00Z' \
+		'gift alice 42' 'vod NO x' 'ban alice 17 --user 4'; do
+		set -f
+		run -64 lv-auth "${STORE[@]}" $wrong
+		set +f
+	done
+	run -64 --separate-stderr lv-auth --keys keys ban alice 17
+}
+
+@test "a gift for several is one gift; what is left of a subscription is kept" {
+	run -0 --separate-stderr lv-auth "${STORE[@]}" gift alice 42 17 18 'a,"\{b}' 17
+	[ "$output" = 1 ]
+	[ "$(pg 'select stream, user_id, count from gifts')" = 'alice|42|3' ]
+	[ "$(pg "select count(*), bool_and(gift_id = 1 and ends_at between now() + interval '27 days' and
+		now() + interval '32 days') from subscriptions")" = '3|t' ]
+	[ "$(pg "select count(*) from subscriptions where user_id = 'a,\"\{b}'")" = 1 ]
+	pg "update subscriptions set ends_at = null where user_id = '18'"
+	pg "update subscriptions set ends_at = now() - interval '1 year' where user_id = 'a,\"\{b}'"
+	run -0 lv-auth "${STORE[@]}" gift alice 43 17 18 'a,"\{b}'
+	[ "$output" = 2 ]
+	[ "$(pg "select count(*) from subscriptions where ends_at > now() + interval '54 days'")" = 1 ]
+	[ "$(pg "select count(*) from subscriptions where ends_at is null")" = 1 ]
+	[ "$(pg "select count(*) from subscriptions where ends_at between now() and now() + interval '32 days'")" = 1 ]
+}
+
+@test "vod: where the recording of a broadcast is" {
+	key=$(lv-auth "${STORE[@]}" add alice)
+	box 1
+	start 1 "$key" s1
+	on 1 notice ended s1 "$broadcast"
+	on 1 notice broadcast-ended s1 "$broadcast"
+	leave 1
+	lv-auth "${STORE[@]}" vod "$broadcast" "s3://vod/alice/$broadcast.mp4"
+	[ "$(pg 'select vod_path from live_streams')" = "s3://vod/alice/$broadcast.mp4" ]
+	run -1 --separate-stderr lv-auth "${STORE[@]}" vod 0123456789 x
+	[ "$stderr" = "lv-auth: there is no broadcast 0123456789" ]
+}
