@@ -54,3 +54,18 @@ aac_codec(char text[AAC_CODEC], const struct aac_config *c)
 	snprintf(text, AAC_CODEC, "mp4a.40.%d", c->object);
 	return text;
 }
+
+int
+aac_silence(uint8_t frame[AAC_SILENCE], const struct aac_config *c)
+{
+	/* 14496-3 4.4.2.1: one element with no band at all, then the end. */
+	static const uint8_t mono[] = { 0, 0, 0, 0x07 }, stereo[] = { 0x21, 0, 0, 0, 0, 0x1c };
+
+	if (c->object != 2 || c->channels < 1 || c->channels > 2)
+		return 0;
+	if (c->channels == 1)
+		memcpy(frame, mono, sizeof(mono));
+	else
+		memcpy(frame, stereo, sizeof(stereo));
+	return c->channels == 1 ? (int)sizeof(mono) : (int)sizeof(stereo);
+}

@@ -19,6 +19,10 @@ struct aac_config {
 
 int aac_config_parse(const uint8_t *asc, size_t, struct aac_config *);
 
+/* A raw frame of silence, at most AAC_SILENCE bytes: its size, or 0 where we have none. */
+#define AAC_SILENCE 6
+int aac_silence(uint8_t frame[AAC_SILENCE], const struct aac_config *);
+
 #define AAC_CODEC 16
 const char *aac_codec(char text[AAC_CODEC], const struct aac_config *);
 

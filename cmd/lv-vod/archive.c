@@ -1,0 +1,573 @@
+#include "archive.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "file.h"
+
+#define LINE_MAX_BYTES 16384
+#define SOURCE_BIT 40 /* a segment's number: the source's above, its own below */
+
+/* A name in a listing: below the listing's folder, and no address. */
+static bool
+is_inside(const char *name)
+{
+	const char *p = name;
+
+	if (!*name || *name == '/' || strlen(name) >= NAME_MAX * 4)
+		return false;
+	for (;; p++) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 2 && !strncmp(p, "..", 2))
+			return false;
+		if (!*(p += n))
+			return true;
+	}
+}
+
+static int
+listing_of(struct archive *a, const char *name, struct listing **out)
+{
+	struct listing *l;
+
+	if ((*out = archive_find(a, name)))
+		return 0;
+	if (a->listings == LISTINGS_MAX)
+		return -EMSGSIZE;
+	l = &a->listing[a->listings];
+	memset(l, 0, sizeof(*l));
+	if (!(l->name = strdup(name)))
+		return -ENOMEM;
+	a->listings++;
+	*out = l;
+	return 0;
+}
+
+/* A copy, or the last one's when it is the same: few strings for many segments. */
+static int
+share(char **to, const char *text, char *last)
+{
+	if (!text || (last && !strcmp(last, text))) {
+		*to = text ? last : NULL;
+		return 0;
+	}
+	return (*to = strdup(text)) ? 0 : -ENOMEM;
+}
+
+static int
+add_segment(struct archive *a, struct listing *l, const struct segment *s)
+{
+	static const struct segment none;
+	const struct segment *last;
+	struct segment *to;
+
+	if (a->segments == SEGMENTS_MAX)
+		return -EMSGSIZE;
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+
+		if (!(to = realloc(l->segment, room * sizeof(*to))))
+			return -ENOMEM;
+		l->segment = to;
+		l->room = room;
+	}
+	last = l->count ? &l->segment[l->count - 1] : &none;
+	to = &l->segment[l->count++];
+	*to = *s;
+	to->n |= (int64_t)a->sources << SOURCE_BIT;
+	to->folder = to->init = to->file = NULL;
+	a->segments++;
+	if (share(&to->folder, s->folder, last->folder) < 0 || share(&to->init, s->init, last->init) < 0 ||
+		!(to->file = strdup(s->file)))
+		return -ENOMEM;
+	return 0;
+}
+
+static char *
+joined(const char *folder, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+static int
+get(const char *folder, const char *name, struct buf *b)
+{
+	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (dir < 0)
+		return -errno;
+	r = file_get(dir, name, LISTING_BYTES_MAX, b);
+	close(dir);
+	return r < 0 ? r : buf_u8(b, 0);
+}
+
+/* The next line of a text; its end is made a NUL. */
+static char *
+next_line(char **at)
+{
+	char *line = *at, *end;
+
+	if (!*line)
+		return NULL;
+	end = line + strcspn(line, "\n");
+	*at = *end ? end + 1 : end;
+	*end = '\0';
+	if (end > line && end[-1] == '\r')
+		end[-1] = '\0';
+	return line;
+}
+
+static int
+add_journal_line(struct archive *a, const char *folder, const char *line)
+{
+	json_t *o = json_loads(line, 0, NULL);
+	const char *track = json_string_value(json_object_get(o, "track"));
+	struct segment s = { .n = json_integer_value(json_object_get(o, "n")),
+		.file = (char *)json_string_value(json_object_get(o, "file")),
+		.init = (char *)json_string_value(json_object_get(o, "init")),
+		.wall_ms = json_integer_value(json_object_get(o, "wall_ms")),
+		.dur_us = json_integer_value(json_object_get(o, "dur_us")),
+		.gap = json_is_true(json_object_get(o, "gap")),
+		.discontinuity = json_is_true(json_object_get(o, "discontinuity")) };
+	struct listing *l;
+	int r = 0;
+
+	if (!track || !is_inside(track) || strchr(track, '/') || !s.file || !is_inside(s.file) ||
+		(s.init && !is_inside(s.init)) || s.n < 0 || s.n >> SOURCE_BIT) {
+		a->torn++; /* a writer that was killed leaves half a line */
+		goto out;
+	}
+	if (!(s.folder = joined(folder, track)))
+		r = -ENOMEM;
+	else if ((r = listing_of(a, track, &l)) == 0)
+		r = add_segment(a, l, &s);
+	free(s.folder);
+out:
+	json_decref(o);
+	return r;
+}
+
+static int
+add_journal(struct archive *a, const char *folder, char *text)
+{
+	char *line;
+	int r = 0;
+
+	while (!r && (line = next_line(&text)))
+		if (*line)
+			r = add_journal_line(a, folder, line);
+	return r;
+}
+
+static int64_t
+seconds_us(const char *text)
+{
+	double s = strtod(text, NULL);
+
+	return s > 0 && s < 86400 ? (int64_t)(s * 1e6 + 0.5) : 0;
+}
+
+/* What stands in quotes after URI= */
+static char *
+quoted_uri(char *line)
+{
+	char *p = strstr(line, "URI=\""), *end;
+
+	if (!p || !(end = strchr(p + 5, '"')))
+		return NULL;
+	*end = '\0';
+	return p + 5;
+}
+
+static int add_playlist(struct archive *, const char *folder, const char *file, const char *name, int depth);
+
+/* A playlist of its own, named in a master. */
+static int
+add_variant(struct archive *a, const char *folder, const char *uri, int depth)
+{
+	const char *slash = strrchr(uri, '/');
+	char *sub, *name;
+	int r = -ENOMEM;
+
+	if (!is_inside(uri))
+		return strstr(uri, "://") ? -EREMOTE : -EBADMSG;
+	sub = slash ? (char *)NULL : strdup(folder);
+	if (slash && asprintf(&sub, "%s/%.*s", folder, (int)(slash - uri), uri) < 0)
+		sub = NULL;
+	name = slash ? strndup(uri, (size_t)(slash - uri)) : strndup(uri, strcspn(uri, "."));
+	if (sub && name)
+		r = add_playlist(a, sub, slash ? slash + 1 : uri, name, depth + 1);
+	free(sub);
+	free(name);
+	return r == -EEXIST ? 0 : r;
+}
+
+/* depth: 1 for a playlist that a master names, which may not be a master itself. */
+static int
+add_playlist(struct archive *a, const char *folder, const char *file, const char *name, int depth)
+{
+	struct buf b = { 0 };
+	struct segment s = { .folder = (char *)folder };
+	struct listing *l = NULL;
+	bool master = false;
+	char *at, *line, *uri;
+	int64_t n = 0;
+	int r;
+
+	if ((r = get(folder, file, &b)) < 0)
+		goto out;
+	at = (char *)buf_data(&b);
+	r = -EBADMSG;
+	if (!(line = next_line(&at)) || strncmp(line, "#EXTM3U", 7))
+		goto out;
+	r = 0;
+	while (!r && (line = next_line(&at))) {
+		if (!strncmp(line, "#EXT-X-STREAM-INF:", 18) || !strncmp(line, "#EXT-X-MEDIA:", 13)) {
+			master = true;
+			if (depth)
+				r = -EBADMSG;
+			else if (line[7] == 'M' && (uri = quoted_uri(line)))
+				r = add_variant(a, folder, uri, depth);
+		} else if (!strncmp(line, "#EXT-X-MEDIA-SEQUENCE:", 22)) {
+			n = strtoll(line + 22, NULL, 10);
+			if (n < 0 || n >> SOURCE_BIT)
+				n = 0;
+		} else if (!strncmp(line, "#EXT-X-KEY:", 11) && !strstr(line, "METHOD=NONE")) {
+			r = -ENOTSUP;
+		} else if (!strncmp(line, "#EXT-X-BYTERANGE:", 17)) {
+			r = -ENOTSUP;
+		} else if (!strncmp(line, "#EXT-X-MAP:", 11)) {
+			s.init = quoted_uri(line);
+			if (s.init && !is_inside(s.init))
+				r = strstr(s.init, "://") ? -EREMOTE : -EBADMSG;
+		} else if (!strncmp(line, "#EXTINF:", 8)) {
+			s.dur_us = seconds_us(line + 8);
+		} else if (!strcmp(line, "#EXT-X-GAP")) {
+			s.gap = true;
+		} else if (!strcmp(line, "#EXT-X-DISCONTINUITY")) {
+			s.discontinuity = true;
+		} else if (*line && *line != '#' && master) {
+			r = add_variant(a, folder, line, depth);
+		} else if (*line && *line != '#') {
+			if (!is_inside(line)) {
+				r = strstr(line, "://") ? -EREMOTE : -EBADMSG;
+				break;
+			}
+			if (!l) {
+				r = listing_of(a, name, &l);
+				if (!r && l->count && l->segment[l->count - 1].n >> SOURCE_BIT == a->sources)
+					r = -EEXIST; /* two variants share it */
+			}
+			s.n = n++;
+			s.file = line;
+			if (!r)
+				r = add_segment(a, l, &s);
+			s.gap = s.discontinuity = false;
+			s.dur_us = 0;
+		}
+	}
+out:
+	buf_free(&b);
+	return r;
+}
+
+static bool
+ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && !strcmp(name + n - m, end);
+}
+
+static bool
+is_segment(const char *name)
+{
+	return *name != '.' && (ends_with(name, ".m4s") || ends_with(name, ".ts") || ends_with(name, ".cmfv") ||
+		ends_with(name, ".cmfa"));
+}
+
+static bool
+is_init(const char *name)
+{
+	return *name != '.' && strstr(name, "init") && !is_segment(name);
+}
+
+static int
+only_media(const struct dirent *d)
+{
+	return is_segment(d->d_name) || is_init(d->d_name);
+}
+
+/* The init segment of a segment, by their names: BROADCAST-EPOCH-N and init-BROADCAST-EPOCH-K. */
+static char *
+init_for(struct dirent **list, int count, const char *name)
+{
+	const char *dash = strrchr(name, '-');
+	char *any = NULL;
+	int i;
+
+	if (ends_with(name, ".ts"))
+		return NULL;
+	for (i = 0; i < count; i++) {
+		char *init = list[i]->d_name;
+
+		if (!is_init(init))
+			continue;
+		any = any ? any : init;
+		if (dash && !strncmp(init, "init-", 5) && !strncmp(init + 5, name, (size_t)(dash - name + 1)))
+			return init;
+	}
+	return any;
+}
+
+/* The number at the end of a name, or -1. */
+static int64_t
+number_in(const char *name)
+{
+	const char *dot = strrchr(name, '.'), *p = dot;
+	int64_t n = 0;
+
+	while (p > name && isdigit((unsigned char)p[-1]))
+		p--;
+	if (p == dot || dot - p > 11)
+		return -1;
+	for (; p < dot; p++)
+		n = 10 * n + (*p - '0');
+	return n;
+}
+
+static int
+add_bare(struct archive *a, const char *folder, const char *name)
+{
+	struct dirent **list;
+	struct listing *l = NULL;
+	int count = scandir(folder, &list, only_media, versionsort), i, r = 0;
+
+	if (count < 0)
+		return -errno;
+	for (i = 0; i < count; i++) {
+		struct segment s = { .folder = (char *)folder, .file = list[i]->d_name };
+
+		if (r || !is_segment(s.file))
+			continue;
+		s.init = init_for(list, count, s.file);
+		if ((s.n = number_in(s.file)) < 0)
+			s.n = l ? (int64_t)l->count : 0;
+		if (!l)
+			r = listing_of(a, name, &l);
+		if (!r)
+			r = add_segment(a, l, &s);
+		a->guessed = true;
+	}
+	for (i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+	return r;
+}
+
+/* A folder without journal: a track for each of its folders, or one in the folder itself. */
+static int
+add_tracks(struct archive *a, const char *folder)
+{
+	static const char own[] = "index.m3u8";
+	struct dirent *d;
+	struct stat st;
+	char *sub, *list;
+	DIR *dir;
+	int r = 0;
+
+	if (!(dir = opendir(folder)))
+		return -errno;
+	while (!r && (d = readdir(dir))) {
+		if (*d->d_name == '.')
+			continue;
+		if (!(sub = joined(folder, d->d_name)) || !(list = joined(sub, own))) {
+			free(sub);
+			r = -ENOMEM;
+			break;
+		}
+		if (stat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
+			if (access(list, R_OK) == 0)
+				r = add_playlist(a, sub, own, d->d_name, 1);
+			else
+				r = add_bare(a, sub, d->d_name);
+		}
+		free(sub);
+		free(list);
+	}
+	closedir(dir);
+	if (r || a->segments)
+		return r;
+	r = add_playlist(a, folder, own, "main", 1);
+	return r == -ENOENT ? add_bare(a, folder, "main") : r;
+}
+
+static void
+learn_broadcast(struct archive *a, const char *folder)
+{
+	struct buf b = { 0 };
+	const char *stream, *broadcast;
+	json_t *o = NULL;
+
+	if (get(folder, "broadcast.json", &b) == 0)
+		o = json_loads((char *)buf_data(&b), 0, NULL);
+	stream = json_string_value(json_object_get(o, "stream"));
+	broadcast = json_string_value(json_object_get(o, "broadcast"));
+	snprintf(a->stream, sizeof(a->stream), "%s", stream ? stream : "");
+	snprintf(a->broadcast, sizeof(a->broadcast), "%s", broadcast ? broadcast : "");
+	a->origin_ms = json_integer_value(json_object_get(o, "origin_ms"));
+	json_decref(o);
+	buf_free(&b);
+}
+
+static int
+add_folder(struct archive *a, const char *folder)
+{
+	struct buf b = { 0 };
+	int r;
+
+	learn_broadcast(a, folder);
+	if ((r = get(folder, "segments.ndjson", &b)) == 0)
+		r = add_journal(a, folder, (char *)buf_data(&b));
+	else if (r == -ENOENT && (r = add_playlist(a, folder, "master.m3u8", "main", 0)) == -ENOENT)
+		r = add_tracks(a, folder);
+	buf_free(&b);
+	return r;
+}
+
+/* A line of a list: an init segment, a segment, or a source like those of the command line. */
+static int
+add_listed(struct archive *a, char *line, char **init, int64_t *n)
+{
+	char *slash = strrchr(line, '/');
+	const char *name = slash ? slash + 1 : line, *folder = slash ? line : ".", *track;
+	struct segment s = { .file = (char *)name, .n = *n };
+	struct listing *l;
+	int r;
+
+	if (!is_segment(name) && !is_init(name))
+		return archive_add(a, line);
+	if (slash)
+		*slash = '\0';
+	if (!*folder)
+		folder = "/";
+	if (is_init(name)) {
+		free(*init);
+		return (*init = joined(folder, name)) ? 0 : -ENOMEM;
+	}
+	s.init = *init && !strncmp(*init, folder, strlen(folder)) && (*init)[strlen(folder)] == '/'
+		? *init + strlen(folder) + 1 : NULL;
+	track = strrchr(folder, '/') ? strrchr(folder, '/') + 1 : folder;
+	if (number_in(name) >= 0)
+		s.n = number_in(name);
+	s.folder = (char *)folder;
+	a->guessed = true;
+	++*n;
+	if ((r = listing_of(a, *track ? track : "main", &l)) < 0)
+		return r;
+	return add_segment(a, l, &s);
+}
+
+static int
+add_list(struct archive *a)
+{
+	char *line = NULL, *init = NULL;
+	size_t room = 0;
+	int64_t n = 0;
+	ssize_t len;
+	int r = 0;
+
+	while (!r && (len = getline(&line, &room, stdin)) > 0) {
+		if (line[len - 1] == '\n')
+			line[--len] = '\0';
+		if (len > LINE_MAX_BYTES || !strcmp(line, "-"))
+			r = -EBADMSG;
+		else if (len && *line != '#')
+			r = add_listed(a, line, &init, &n);
+	}
+	if (!r && ferror(stdin))
+		r = -EIO;
+	free(init);
+	free(line);
+	return r;
+}
+
+int
+archive_add(struct archive *a, const char *source)
+{
+	size_t before = a->segments;
+	const char *slash;
+	char *folder, *name;
+	struct stat st;
+	int r;
+
+	if (!strcmp(source, "-"))
+		return (r = add_list(a)) < 0 ? r : a->segments == before ? -ENODATA : 0;
+	if (strstr(source, "://"))
+		return -EREMOTE;
+	if (stat(source, &st) < 0)
+		return -errno;
+	if (a->sources == SOURCES_MAX)
+		return -EMSGSIZE;
+	if (S_ISDIR(st.st_mode)) {
+		r = add_folder(a, source);
+	} else {
+		slash = strrchr(source, '/');
+		folder = slash ? strndup(source, (size_t)(slash - source + (slash == source))) : strdup(".");
+		name = slash && folder && strrchr(folder, '/') ? strdup(strrchr(folder, '/') + 1) : NULL;
+		r = !folder ? -ENOMEM
+			: add_playlist(a, folder, slash ? slash + 1 : source, name && *name ? name : "main", 0);
+		free(folder);
+		free(name);
+	}
+	a->sources++;
+	return r < 0 ? r : a->segments == before ? -ENODATA : 0;
+}
+
+struct listing *
+archive_find(struct archive *a, const char *name)
+{
+	int i;
+
+	for (i = 0; i < a->listings; i++)
+		if (!strcmp(a->listing[i].name, name))
+			return &a->listing[i];
+	return NULL;
+}
+
+void
+archive_free(struct archive *a)
+{
+	size_t j;
+	int i;
+
+	for (i = 0; i < a->listings; i++) {
+		struct listing *l = &a->listing[i];
+
+		for (j = 0; j < l->count; j++) {
+			struct segment *s = &l->segment[j];
+
+			free(s->file);
+			if (!j || s->init != s[-1].init)
+				free(s->init);
+			if (!j || s->folder != s[-1].folder)
+				free(s->folder);
+		}
+		free(l->segment);
+		free(l->name);
+	}
+	memset(a, 0, sizeof(*a));
+}

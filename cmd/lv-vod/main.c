@@ -1,0 +1,282 @@
+/* lv-vod: rebuild a recording from the segments of a broadcast. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "archive.h"
+#include "clock.h"
+#include "die.h"
+#include "event.h"
+#include "opt.h"
+#include "output.h"
+#include "recording.h"
+#include "report.h"
+#include "rungs.h"
+#include "sandbox.h"
+#include "sig.h"
+
+#define FOLDERS_MAX 256
+
+static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox;
+static int report_fd = -1;
+
+static const struct poptOption options[] = {
+	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE; - is standard output", "FILE" },
+	{ "rung", 'r', POPT_ARG_STRING, &rung_name, 0,
+		"this rung, or all: a file for each, OUT-RUNG.mp4 (the best)", "NAME" },
+	{ "audio", '\0', POPT_ARG_STRING, &audio_name, 0, "this sound beside it, or none (what belongs to it)",
+		"NAME" },
+	{ "gaps", '\0', POPT_ARG_STRING, &gaps, 0,
+		"close holes, or keep them: a still picture and silence (close)", "HOW" },
+	{ "from", '\0', POPT_ARG_STRING, &from_text, 0, "begin there: seconds, or H:MM:SS", "TIME" },
+	{ "to", '\0', POPT_ARG_STRING, &to_text, 0, "end there", "TIME" },
+	{ "report", '\0', POPT_ARG_STRING, &report_path, 0,
+		"write what was found and done, a JSON object for each recording", "FD|PATH" },
+	{ "sandbox", '\0', POPT_ARG_STRING, &sandbox, 0, "on or off (on)", "HOW" },
+	OPT_COMMON
+};
+
+/* SECONDS, MM:SS or H:MM:SS, with a fraction. */
+static double
+time_of(const char *option, const char *text)
+{
+	double t = 0, part;
+	const char *p = text;
+	char *end;
+	int parts = 0;
+
+	for (;;) {
+		part = isdigit((unsigned char)*p) ? strtod(p, &end) : -1;
+		if (part < 0 || part > 1e7 || (parts && part >= 60) || ++parts > 3)
+			die(EX_USAGE, 0, "%s %s: expected seconds, or H:MM:SS", option, text);
+		t = t * 60 + part;
+		if (!*end)
+			return t;
+		if (*end != ':')
+			die(EX_USAGE, 0, "%s %s: expected seconds, or H:MM:SS", option, text);
+		p = end + 1;
+	}
+}
+
+static void
+check_options(char **sources, struct recording_options *how)
+{
+	int r;
+
+	if (!*sources)
+		die(EX_USAGE, 0, "which archive?  Give a folder, a playlist, or - for a list on standard input");
+	if (!out_path || !*out_path)
+		die(EX_USAGE, 0, "--output is missing: say where the recording goes");
+	if (gaps && strcmp(gaps, "close") && strcmp(gaps, "keep"))
+		die(EX_USAGE, 0, "--gaps %s: close or keep", gaps);
+	if (sandbox && strcmp(sandbox, "on") && strcmp(sandbox, "off"))
+		die(EX_USAGE, 0, "--sandbox is on or off");
+	how->keep = gaps && !strcmp(gaps, "keep");
+	how->from_s = from_text ? time_of("--from", from_text) : 0;
+	how->to_s = to_text ? time_of("--to", to_text) : 0;
+	if (to_text && how->to_s <= how->from_s)
+		die(EX_USAGE, 0, "--to has to be later than --from");
+	if (!strcmp(out_path, "-") && rung_name && !strcmp(rung_name, "all"))
+		die(EX_USAGE, 0, "--rung all makes several files: give --output a name");
+	if (!strcmp(out_path, "-") && isatty(STDOUT_FILENO))
+		die(EX_USAGE, 0, "standard output is a terminal: media is never written to one");
+	if (!report_path)
+		return;
+	if (*report_path && strspn(report_path, "0123456789") == strlen(report_path) && strlen(report_path) < 10) {
+		report_fd = (int)strtol(report_path, NULL, 10);
+		r = fcntl(report_fd, F_GETFD);
+	} else {
+		r = report_fd = open(report_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	}
+	if (r < 0)
+		die(EX_USAGE, -errno, "cannot write the report to %s", report_path);
+}
+
+static void
+add_sources(struct archive *a, char **sources)
+{
+	int r;
+
+	for (; *sources; sources++) {
+		const char *name = strcmp(*sources, "-") ? *sources : "standard input";
+
+		if ((r = archive_add(a, *sources)) == -EREMOTE)
+			die(EX_USAGE, 0, "%s: only local archives are read; mirror it first", name);
+		if (r == -ENODATA)
+			die(EX_NOINPUT, 0, "%s: no segments there, and no list of any", name);
+		if (r == -EBADMSG)
+			die(EX_DATAERR, 0, "%s: neither an archive nor a playlist of one", name);
+		if (r == -ENOTSUP)
+			die(EX_DATAERR, 0, "%s: encrypted segments, or byte ranges of files, are not read", name);
+		if (r == -EMSGSIZE)
+			die(EX_DATAERR, 0, "%s: too large", name);
+		if (r < 0)
+			die(r == -ENOMEM ? EX_OSERR : EX_NOINPUT, r, "cannot read %s", name);
+	}
+	events_about(*a->stream ? a->stream : NULL, *a->broadcast ? a->broadcast : NULL);
+}
+
+/* From here on files are opened below the archive, and made beside the recording, and nothing else. */
+static void
+lock_in(const struct archive *a, const char *folder)
+{
+	int fds[FOLDERS_MAX], n = 0, i, r;
+	const char *last = NULL;
+	size_t j;
+
+	fds[n++] = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < a->listings; i++)
+		for (j = 0; j < a->listing[i].count; j++) {
+			if (a->listing[i].segment[j].folder == last)
+				continue;
+			last = a->listing[i].segment[j].folder;
+			if (n == FOLDERS_MAX) {
+				inform("no sandbox: the segments lie in too many folders");
+				goto out;
+			}
+			fds[n++] = open(last, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		}
+	if ((r = sandbox_enter(fds, n)) < 0)
+		inform("no full sandbox on this system: %s", strerror(-r));
+out:
+	while (n > 0)
+		if (fds[--n] >= 0)
+			close(fds[n]);
+}
+
+/* A bar on a terminal, an event a second for programs. */
+static void
+on_progress(uint64_t done, uint64_t size)
+{
+	static int64_t shown;
+	int64_t now = clock_mono_ms();
+	int percent = size ? (int)(100 * (double)done / (double)size) : 100;
+	struct event ev;
+
+	if (done < size && now - shown < 1000 / (isatty(STDERR_FILENO) && !die_quiet ? 10 : 1))
+		return;
+	shown = now;
+	if (isatty(STDERR_FILENO) && !die_quiet)
+		fprintf(stderr, "\r%3d %% [%-40.*s]%s", percent, percent * 40 / 100,
+			"########################################", done < size ? "" : "\n");
+	event_begin(&ev, "vod.progressed");
+	event_int(&ev, "done_bytes", (int64_t)done);
+	event_int(&ev, "size_bytes", (int64_t)size);
+	event_send(&ev);
+}
+
+static void
+write_recording(struct recording *r, const char *path)
+{
+	int e = strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
+
+	if (!e)
+		return;
+	if (e == -EPIPE && !strcmp(path, "-"))
+		exit(EX_IOERR); /* the reader has gone: no word about it */
+	if (e == -ECANCELED)
+		die(EX_TEMPFAIL, 0, "interrupted: %s is not written; run it again", path);
+	if (e == -EBUSY)
+		die(EX_TEMPFAIL, 0, "%s is being written by another lv-vod", path);
+	if (e == -ESTALE)
+		die(EX_TEMPFAIL, 0, "segments changed while they were read; run it again when the broadcast has ended");
+	die(e == -ENOENT || e == -EACCES || e == -EROFS || e == -ENOTDIR || e == -EISDIR ? EX_CANTCREAT : EX_IOERR, e,
+		"cannot write %s", strcmp(path, "-") ? path : "standard output");
+}
+
+static void
+make(const struct archive *a, const struct rung *rung, const struct recording_options *how, const char *path)
+{
+	struct recording *r;
+	struct event ev;
+	int e;
+
+	if ((e = recording_new(&r, rung->picture ? rung->picture : rung->sound, rung->picture ? rung->sound : NULL,
+		     rung->picture, how)) < 0)
+		die(EX_CANTCREAT, e, "cannot keep tables in %s", how->tables);
+	if ((e = recording_scan(r)) == -ENODATA)
+		die(EX_DATAERR, 0, "nothing of %s can be used%s", r->lane[0].from->name,
+			how->from_s > 0 ? ": is --from after its end?" : "");
+	if (e == -EMSGSIZE)
+		die(EX_DATAERR, 0, "%s: too large, or its parameters change too often", r->lane[0].from->name);
+	if (e < 0)
+		die(EX_IOERR, e, "cannot read the archive");
+	write_recording(r, path);
+	report_warn(r, a);
+	if (report_fd >= 0 && (e = report_write(report_fd, r, a, path)) < 0)
+		die(EX_IOERR, e, "cannot write the report to %s", report_path);
+	event_begin(&ev, "vod.ready");
+	event_str(&ev, "path", path);
+	event_str(&ev, "rung", r->lane[0].from->name);
+	event_int(&ev, "dur_ms", llround(recording_seconds(r) * 1000));
+	event_int(&ev, "size_bytes", (int64_t)r->size);
+	event_int(&ev, "segments", (int64_t)r->segments);
+	event_int(&ev, "segments_used", (int64_t)r->used);
+	event_send(&ev);
+	recording_free(&r);
+}
+
+/* OUT.mp4 of a rung: OUT-RUNG.mp4. */
+static void
+make_all(const struct archive *a, const struct rungs *rungs, const struct recording_options *how)
+{
+	const char *slash = strrchr(out_path, '/'), *dot = strrchr(slash ? slash : out_path, '.');
+	int stem = dot && dot > (slash ? slash + 1 : out_path) ? (int)(dot - out_path) : (int)strlen(out_path);
+	char path[PATH_MAX];
+	struct rung rung;
+	int at = 0, made = 0;
+
+	while (rungs_next(rungs, &at, audio_name, &rung) > 0) {
+		if (snprintf(path, sizeof(path), "%.*s-%s%s", stem, out_path, rung.picture->name, out_path + stem) >=
+			(int)sizeof(path))
+			die(EX_USAGE, 0, "--output is too long");
+		make(a, &rung, how, path);
+		made++;
+	}
+	if (!made)
+		die(EX_DATAERR, 0, "the archive has no picture");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct recording_options how = { 0 };
+	struct archive archive = { 0 };
+	struct rungs rungs;
+	struct rung rung;
+	char folder[PATH_MAX];
+	char **sources;
+	int r;
+
+	opt_mixed = true;
+	sources = opt_parse(argc, argv, options, "SOURCE...", 0, -1);
+	check_options(sources, &how);
+	sig_setup();
+	add_sources(&archive, sources);
+	if (snprintf(folder, sizeof(folder), "%s", out_path) >= (int)sizeof(folder))
+		die(EX_USAGE, 0, "--output is too long");
+	how.tables = strcmp(out_path, "-") ? dirname(folder) : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	if (!sandbox || !strcmp(sandbox, "on"))
+		lock_in(&archive, how.tables);
+	if ((r = rungs_learn(&rungs, &archive)) < 0)
+		die(r == -EACCES ? EX_NOPERM : EX_OSERR, r, "cannot read the archive");
+	if (rung_name && !strcmp(rung_name, "all")) {
+		make_all(&archive, &rungs, &how);
+	} else {
+		if (rungs_choose(&rungs, rung_name, audio_name, &rung) < 0)
+			die(EX_DATAERR, 0, "the archive has no %s%s%s that can be read", rung_name || audio_name ? "track " :
+				"segment", rung_name ? rung_name : "", rung_name || !audio_name ? "" : audio_name);
+		make(&archive, &rung, &how, out_path);
+	}
+	archive_free(&archive);
+	events_close(500);
+	return EX_OK;
+}

@@ -1,0 +1,216 @@
+#include "media.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bytes.h"
+
+#define MOOF FOURCC('m', 'o', 'o', 'f')
+#define SECONDS_BITS 31 /* of media time: 68 years */
+#define BLOCK 8192 /* read at a box's begin: a moof of usual size is whole in it */
+
+void
+media_new(struct media *m, bool video)
+{
+	memset(m, 0, sizeof(*m));
+	m->video = video;
+}
+
+static int
+open_below(const char *folder, const char *file, struct stat *st)
+{
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s/%s", folder, file) < 0)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	free(path);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
+		close(fd);
+		return -EBADMSG;
+	}
+	return fd;
+}
+
+/* The bytes that were there, fewer at the end of the file. */
+static ssize_t
+read_at(int fd, uint8_t *p, size_t n, uint64_t at)
+{
+	size_t have = 0;
+	ssize_t r;
+
+	while (have < n) {
+		if ((r = pread(fd, p + have, n - have, (off_t)(at + have))) == 0)
+			break;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r > 0)
+			have += (size_t)r;
+	}
+	return (ssize_t)have;
+}
+
+static int
+load_init(struct media *m, const struct segment *s)
+{
+	struct stat st;
+	char *path;
+	int fd, r, i;
+
+	if (!s->init)
+		return -ENOMSG;
+	if (asprintf(&path, "%s/%s", s->folder, s->init) < 0)
+		return -ENOMEM;
+	if (m->path && !strcmp(m->path, path)) {
+		free(path);
+		return 0;
+	}
+	free(m->path);
+	free(m->bytes);
+	m->path = NULL;
+	m->bytes = NULL;
+	m->track = NULL;
+	if ((fd = open_below(s->folder, s->init, &st)) < 0) {
+		free(path);
+		return fd;
+	}
+	r = st.st_size > MP4_INIT_MAX ? -EMSGSIZE : !(m->bytes = malloc((size_t)st.st_size + 1)) ? -ENOMEM : 0;
+	if (!r && read_at(fd, m->bytes, (size_t)st.st_size, 0) != st.st_size)
+		r = -EIO;
+	close(fd);
+	if (!r)
+		r = mp4_init_parse(m->bytes, (size_t)st.st_size, &m->init);
+	for (i = 0; !r && !m->track && i < m->init.count; i++)
+		if (m->init.track[i].video == m->video)
+			m->track = &m->init.track[i];
+	if (!r && !m->track)
+		r = -ENOMSG;
+	if (r < 0)
+		free(path);
+	else
+		m->path = path;
+	return r;
+}
+
+static int
+add_sample(struct media *m, const struct mp4_sample *s)
+{
+	struct mp4_sample *more;
+	size_t room;
+
+	if (m->count == MEDIA_SAMPLES_MAX)
+		return -EMSGSIZE;
+	if (s->dts > (int64_t)m->track->timescale << SECONDS_BITS)
+		return -EBADMSG;
+	if (m->count == m->room) {
+		room = m->room ? 2 * m->room : 128;
+		if (!(more = realloc(m->sample, room * sizeof(*more))))
+			return -ENOMEM;
+		m->sample = more;
+		m->room = room;
+	}
+	m->sample[m->count] = *s;
+	if (!s->dur)
+		m->sample[m->count].dur = 1;
+	m->count++;
+	return 0;
+}
+
+/* The samples of a moof that are whole in a file of size bytes. */
+static int
+load_moof(struct media *m, struct mp4_walk *w, const uint8_t *moof, size_t n, uint64_t at, uint64_t size)
+{
+	int track = (int)(m->track - m->init.track), r;
+	struct mp4_sample s;
+
+	if ((r = mp4_walk_begin(w, &m->init, moof, n, at)) < 0)
+		return r;
+	while ((r = mp4_walk_next(w, &s)) > 0) {
+		if (s.track != track || m->truncated || !s.size)
+			continue;
+		if (s.offset > size || s.size > size - s.offset)
+			m->truncated = true;
+		else if (m->count && s.dts < m->sample[m->count - 1].dts)
+			return -EBADMSG;
+		else if ((r = add_sample(m, &s)) < 0)
+			return r;
+	}
+	return r;
+}
+
+static int
+load_samples(struct media *m, int fd, uint64_t size)
+{
+	uint8_t block[BLOCK], *moof;
+	struct mp4_walk w = { 0 };
+	struct mp4_box b;
+	uint64_t at = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (!r && at < size && !m->truncated) {
+		if ((n = read_at(fd, block, sizeof(block), at)) < 0)
+			return (int)n;
+		if ((r = mp4_box(block, (size_t)n, &b)) < 0)
+			return r;
+		if (r == 0 || (b.size > size - at && b.size != UINT64_MAX && b.type == MOOF)) {
+			m->truncated = true;
+			return 0;
+		}
+		r = 0;
+		if (b.type == MOOF && b.size <= (uint64_t)n) {
+			r = load_moof(m, &w, block, (size_t)b.size, at, size);
+		} else if (b.type == MOOF) {
+			if (b.size > MP4_MOOF_MAX)
+				return -EMSGSIZE;
+			if (!(moof = malloc((size_t)b.size)))
+				return -ENOMEM;
+			r = read_at(fd, moof, (size_t)b.size, at) != (ssize_t)b.size ? -EIO
+				: load_moof(m, &w, moof, (size_t)b.size, at, size);
+			free(moof);
+		}
+		if (b.size > size - at)
+			break;
+		at += b.size;
+	}
+	return r;
+}
+
+int
+media_load(struct media *m, const struct segment *s)
+{
+	struct stat st;
+	int fd, r;
+
+	m->count = 0;
+	m->truncated = false;
+	if ((r = load_init(m, s)) < 0)
+		return r;
+	if ((fd = open_below(s->folder, s->file, &st)) < 0)
+		return fd;
+	r = load_samples(m, fd, (uint64_t)st.st_size);
+	close(fd);
+	/* What comes before damage is good. */
+	if ((r == -EBADMSG || r == -EMSGSIZE) && m->count) {
+		m->truncated = true;
+		r = 0;
+	}
+	return r < 0 ? r : m->count ? 0 : -ENODATA;
+}
+
+void
+media_free(struct media *m)
+{
+	free(m->sample);
+	free(m->path);
+	free(m->bytes);
+	memset(m, 0, sizeof(*m));
+}

@@ -1,0 +1,208 @@
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fdio.h"
+#include "sig.h"
+
+#define BLOCK 262144
+#define STEP (8 << 20) /* bytes after which signals and progress are looked at */
+
+struct source { /* a segment that is open; sound and picture take turns */
+	const struct segment *segment;
+	int fd;
+};
+
+struct target {
+	int fd;
+	bool copying; /* the kernel copies from file to file */
+	struct output pipe; /* .fd -1: a file */
+	struct source source[2];
+	int turn;
+	uint64_t done, size;
+	output_progress_fn *progress;
+};
+
+static int
+put(void *arg, const void *data, size_t n)
+{
+	struct target *t = arg;
+
+	t->done += n;
+	return t->pipe.fd >= 0 ? output_write(&t->pipe, data, n) : fdio_write_all(t->fd, data, n);
+}
+
+static int
+source_fd(struct target *t, const struct segment *s)
+{
+	char path[PATH_MAX];
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (t->source[i].segment == s)
+			return t->source[i].fd;
+	i = t->turn ^= 1;
+	if (t->source[i].segment)
+		close(t->source[i].fd);
+	t->source[i].segment = NULL;
+	if (snprintf(path, sizeof(path), "%s/%s", s->folder, s->file) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	if ((t->source[i].fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	t->source[i].segment = s;
+	return t->source[i].fd;
+}
+
+static int
+put_silence(struct target *t, const struct lane *l, uint64_t bytes)
+{
+	int r = 0;
+
+	for (; !r && bytes; bytes -= (uint64_t)l->silence_size)
+		r = put(t, l->silence, (size_t)l->silence_size);
+	return r;
+}
+
+static int
+put_bytes(struct target *t, int fd, uint64_t offset, uint64_t bytes)
+{
+	uint8_t block[BLOCK];
+	off_t at = (off_t)offset;
+	ssize_t n;
+	int r = 0;
+
+	while (!r && bytes) {
+		size_t want = bytes < STEP ? (size_t)bytes : STEP;
+
+		if (sig_draining())
+			return -ECANCELED;
+		if (t->copying) {
+			n = copy_file_range(fd, &at, t->fd, NULL, want, 0);
+			if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
+				t->copying = false; /* two file systems, or one that cannot */
+				continue;
+			}
+			if (n > 0)
+				t->done += (uint64_t)n;
+		} else {
+			n = pread(fd, block, want < BLOCK ? want : BLOCK, at);
+			if (n > 0) {
+				r = put(t, block, (size_t)n);
+				at += n;
+			}
+		}
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return -ESTALE;
+		if (n > 0)
+			bytes -= (uint64_t)n;
+	}
+	return r;
+}
+
+static int
+put_all(struct target *t, struct recording *r)
+{
+	const struct lane *quiet = &r->lane[r->lanes - 1];
+	struct piece p;
+	uint64_t told = 0;
+	int e = recording_head(r, put, t), i, fd;
+
+	while (!e && (e = recording_next(r, &p)) > 0) {
+		if (!p.segment)
+			e = put_silence(t, quiet, p.bytes);
+		else if ((fd = source_fd(t, p.segment)) < 0)
+			e = fd;
+		else
+			e = put_bytes(t, fd, p.offset, p.bytes);
+		if (t->progress && t->done - told >= STEP)
+			t->progress(told = t->done, t->size);
+	}
+	if (!e && t->done != t->size)
+		e = -ESTALE;
+	for (i = 0; i < 2; i++)
+		if (t->source[i].segment)
+			close(t->source[i].fd);
+	return e;
+}
+
+static struct target
+target_of(const struct recording *r, output_progress_fn *progress)
+{
+	return (struct target){ .fd = -1, .pipe.fd = -1, .size = r->size, .progress = progress };
+}
+
+int
+output_pipe(struct recording *r, int fd, output_progress_fn *progress)
+{
+	struct target t = target_of(r, progress);
+	int e, c;
+
+	if ((e = output_open(&t.pipe, fd, 5000)) < 0)
+		return e;
+	e = put_all(&t, r);
+	c = output_close(&t.pipe);
+	return e ? e : c;
+}
+
+/* The temporary file beside path, ours alone: who is killed leaves it to the next one. */
+static int
+open_temp(const char *temp)
+{
+	struct stat here, there;
+	int fd;
+
+	for (;;) {
+		if ((fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			close(fd);
+			return -EBUSY;
+		}
+		if (fstat(fd, &here) == 0 && stat(temp, &there) == 0 && here.st_ino == there.st_ino)
+			break;
+		close(fd); /* who held it has just finished */
+	}
+	if (ftruncate(fd, 0) < 0) {
+		close(fd);
+		return -errno;
+	}
+	return fd;
+}
+
+int
+output_file(struct recording *r, const char *path, output_progress_fn *progress)
+{
+	struct target t = target_of(r, progress);
+	const char *slash = strrchr(path, '/');
+	char temp[PATH_MAX];
+	int e, n = slash ? (int)(slash + 1 - path) : 0;
+
+	if (snprintf(temp, sizeof(temp), "%.*s.%s.tmp", n, path, path + n) >= (int)sizeof(temp))
+		return -ENAMETOOLONG;
+	if ((t.fd = open_temp(temp)) < 0)
+		return t.fd;
+	t.copying = true;
+	/* A disk without room says so before the first byte. */
+	e = fallocate(t.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)r->size) < 0 && errno == ENOSPC ? -ENOSPC : 0;
+	if (!e)
+		e = put_all(&t, r);
+	/* The segments may be removed once it is there. */
+	if (!e && fdatasync(t.fd) < 0 && errno != EINVAL)
+		e = -errno;
+	if (!e && rename(temp, path) < 0)
+		e = -errno;
+	if (e)
+		unlink(temp);
+	if (close(t.fd) < 0 && !e)
+		e = -errno;
+	return e;
+}

@@ -1,0 +1,259 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+# An archive that lv-segment made: twelve seconds with B-frames and stereo, a lower rung, six segments a track.
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	ffmpeg -v error -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i 'aevalsrc=sin(880*t)|sin(660*t):s=48000' -t 12 \
+		-c:v libx264 -preset veryfast -g 60 -sc_threshold 0 -c:a aac -f flv a.flv
+	ffmpeg -v error -i a.flv -vf scale=160:90 -c:v libx264 -preset ultrafast -sc_threshold 0 \
+		-force_key_frames 'expr:gte(t,n_forced*2)' -c:a aac -b:a 64k -copyts -f flv b.flv
+	flvmark 01jdabcdef0 7 s1 end a.flv b.flv | lv-segment --dir live/alice --archive archive/alice
+	export A=$PWD/a.flv B=$PWD/b.flv ARCHIVE=$PWD/archive/alice/01jdabcdef0 LIVE=$PWD/live/alice
+	pictures a.flv >a.frames
+	export FRAMES=$PWD/a.frames
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+pictures() { ffmpeg -v error -i "$1" -map 0:v -f framemd5 - | sed '/^#/d; s/.* //'; } # the decoded frames
+# The coded ones, also those that an edit list hides.
+frames() {
+	local all=()
+	case $1 in *.mp4 | *.m4a) all=(-ignore_editlist 1) ;; esac
+	ffmpeg -v error "${all[@]}" -i "$1" -map "0:$2" -c copy -f framemd5 - | sed '/^#/d; s/.* //'
+}
+when() { # FILE v|a HASH: the time of a coded frame
+	ffmpeg -v error -copyts -i "$1" -map "0:$2" -c copy -f framemd5 - |
+		awk -v hash="$3" '/^#tb/ { split($3, tb, "/") } $NF == hash { sub(",", "", $3); printf "%.4f\n", $3 * tb[1] / tb[2] }'
+}
+
+seconds() { # FILE v|a: first time and length, as an exact player sees them
+	ffprobe -v error -select_streams "$2" -show_entries stream=start_time,duration -of csv=p=0 "$1"
+}
+
+# FILE: sound without a hole of more than a millisecond.
+is_gapless() {
+	ffprobe -v error -select_streams a -show_entries packet=pts_time,duration_time -of csv=p=0 "$1" |
+		awk -F, '$1 == "" { next } n++ && ($1 - end > 0.001 || end - $1 > 0.001) { print "hole at " end; bad = 1 }
+			{ end = $1 + $2 } END { exit bad }'
+}
+
+# FILE SECONDS: as long as that, give or take a frame, in picture and sound.
+lasts() {
+	awk -v a="$(seconds "$1" v | cut -d, -f2)" -v b="$(seconds "$1" a | cut -d, -f2)" -v want="$2" \
+		'BEGIN { exit !(a - want < 0.034 && want - a < 0.034 && b - want < 0.04 && want - b < 0.04) }' ||
+		{ echo "$1 lasts $(seconds "$1" v) $(seconds "$1" a), not $2"; return 1; }
+}
+
+# FILE: nothing to complain of for a decoder.
+decodes() {
+	run -0 --separate-stderr ffmpeg -v warning -i "$1" -f null -
+	[ -z "$stderr" ] || { echo "$stderr"; return 1; }
+}
+
+copy_archive() { cp -r "$ARCHIVE" x; }
+
+@test "every frame of picture and sound is in, at its time, in a file with its index first" {
+	lv-vod "$ARCHIVE" -o a.mp4 --report r.json
+	cmp <(pictures a.mp4) "$FRAMES"
+	cmp <(frames a.mp4 a) <(frames "$LIVE/audio-source/index.m3u8" a)
+	lasts a.mp4 12
+	is_gapless a.mp4
+	decodes a.mp4
+	[ "$(jq -c '[.video, .audio, .segments, .segments_used, .video_frames, .dur_ms, .found]' r.json)" = \
+		'["source","audio-source",12,12,360,12000,[]]' ]
+	[ "$(head -c 32 a.mp4 | tail -c 4)" != mdat ]
+	[ "$(head -c 36 a.mp4 | tail -c 4)" = moov ]
+}
+
+@test "sound and picture stay as far apart as they were published" {
+	local v a
+	lv-vod "$ARCHIVE" -o a.mp4
+	v=$(frames "$A" v | sed -n 31p) a=$(frames "$A" a | sed -n 51p)
+	v="$(when "$LIVE/source/index.m3u8" v "$v") $(when a.mp4 v "$v")"
+	a="$(when "$LIVE/audio-source/index.m3u8" a "$a") $(when a.mp4 a "$a")"
+	echo "$v $a" | awk '{ d = ($3 - $1) - ($4 - $2); print; exit !($4 > 0.5 && d < 0.001 && d > -0.001) }'
+}
+
+@test "a rung, all rungs, a sound alone, a picture alone" {
+	lv-vod "$ARCHIVE" --rung 480p -o low.mp4 --report 1 >r.json
+	[ "$(jq -r '.video + " " + .audio' r.json)" = "480p audio-128k" ]
+	cmp <(pictures low.mp4) <(pictures "$B")
+	lv-vod --rung all "$ARCHIVE" -o x.mp4
+	cmp x-480p.mp4 low.mp4
+	cmp <(pictures x-source.mp4) "$FRAMES"
+	lv-vod "$ARCHIVE" --rung audio-source -o a.m4a
+	cmp <(frames a.m4a a) <(frames "$LIVE/audio-source/index.m3u8" a)
+	is_gapless a.m4a
+	lv-vod "$ARCHIVE" --audio none -o mute.mp4
+	[ "$(ffprobe -v error -show_entries stream=codec_type -of csv=p=0 mute.mp4)" = video ]
+	run -65 --separate-stderr lv-vod "$ARCHIVE" --rung 4k -o no.mp4
+	[ "$stderr" = "lv-vod: the archive has no track 4k that can be read" ]
+}
+
+@test "a pipe gets the same bytes as a file, and a gone reader is no news" {
+	lv-vod "$ARCHIVE" -o a.mp4
+	lv-vod "$ARCHIVE" -o - | cmp - a.mp4
+	lv-vod -o - "$ARCHIVE" | ffmpeg -v error -i - -map 0:v -f framemd5 - | sed '/^#/d; s/.* //' | cmp - "$FRAMES"
+	run -0 bash -c 'lv-vod "$ARCHIVE" -o - 2>err | head -c 10 >/dev/null; [ "${PIPESTATUS[0]}" = 74 ] && ! [ -s err ]'
+}
+
+@test "playlists, a live folder, bare folders and lists on standard input give the same recording" {
+	lv-vod "$ARCHIVE" -o want.mp4
+	lv-vod "$LIVE" -o a.mp4
+	cmp a.mp4 want.mp4
+	lv-vod "$LIVE/master.m3u8" -o b.mp4
+	cmp b.mp4 want.mp4
+	lv-vod "$LIVE/source/index.m3u8" -o c.mp4
+	cmp <(pictures c.mp4) "$FRAMES"
+	copy_archive
+	rm x/segments.ndjson
+	lv-vod x -o d.mp4
+	cmp d.mp4 want.mp4
+	rm x/*/index.m3u8
+	run -0 --separate-stderr lv-vod x -o e.mp4
+	cmp e.mp4 want.mp4
+	[[ $stderr = *"order was told by their names"* ]]
+	printf '%s\n' "$ARCHIVE"/source/init* "$ARCHIVE"/source/*.m4s "$ARCHIVE"/audio-source/init* "$ARCHIVE"/audio-source/*.m4s |
+		lv-vod - -o f.mp4
+	cmp f.mp4 want.mp4
+	echo "$ARCHIVE" | lv-vod - -o g.mp4
+	cmp g.mp4 want.mp4
+}
+
+@test "missing segments: the hole is closed in picture and sound alike, or kept and silent" {
+	copy_archive
+	rm x/source/*-1.m4s x/audio-source/*-1.m4s x/source/*-4.m4s # the fourth one's sound is still there
+	lv-vod x -o closed.mp4 --report r.json 2>err
+	lasts closed.mp4 8
+	is_gapless closed.mp4
+	decodes closed.mp4
+	cmp <(pictures closed.mp4) <(sed '61,120d; 241,300d' "$FRAMES")
+	[ "$(jq -c '[.counts.missing, .counts.closed, .dur_ms]' r.json)" = '[2,2,8000]' ]
+	[ "$(jq -c '[.found[] | select(.what == "closed") | .at_ms, .dur_ms]' r.json)" = '[1933,2000,5933,2000]' ] ||
+		{ jq -c .found r.json; false; }
+	grep -qx 'lv-vod: warning: segments missing: 2' err
+	lv-vod x --gaps keep -o kept.mp4 --report r.json 2>err
+	lasts kept.mp4 12
+	is_gapless kept.mp4
+	decodes kept.mp4
+	cmp <(pictures kept.mp4) <(sed '61,120d; 241,300d' "$FRAMES")
+	ffmpeg -v info -i kept.mp4 -vn -af silencedetect=n=-60dB:d=1 -f null - 2>&1 | grep -o 'silence_[a-z]*: [0-9.]*' >s
+	[ "$(awk '!/duration/ { printf "%.0f ", $2 }' s)" = "2 4 8 10 " ] || { cat s; false; }
+}
+
+@test "sound that is missing is silence, and what comes after it is at its time" {
+	copy_archive
+	rm x/audio-source/*-2.m4s
+	lv-vod x -o a.mp4 --report r.json 2>err
+	cmp <(pictures a.mp4) "$FRAMES"
+	lasts a.mp4 12
+	is_gapless a.mp4
+	decodes a.mp4
+	[ "$(jq '.silence_ms > 1950 and .silence_ms < 2050' r.json)" = true ]
+}
+
+@test "a segment that is cut off gives what is whole; garbage and an empty file give nothing; all is told" {
+	copy_archive
+	cut=$(echo x/source/*-2.m4s)
+	head -c $(($(stat -c %s "$cut") / 2)) "$cut" >t && mv t "$cut"
+	head -c 5000 /dev/urandom >t && mv t "$(echo x/source/*-3.m4s)"
+	: >t && mv t "$(echo x/audio-source/*-4.m4s)"
+	lv-vod x -o a.mp4 --report r.json 2>err
+	[ "$(jq -c '[.counts.truncated, .counts.damaged, .counts.silence]' r.json)" = '[1,2,1]' ]
+	is_gapless a.mp4
+	pictures a.mp4 | tail -n 120 | cmp - <(tail -n 120 "$FRAMES") # the end is whole
+	n=$(jq .video_frames r.json)
+	((n > 240 && n < 300))
+	lasts a.mp4 "$(jq .dur_ms/1000 r.json)"
+}
+
+@test "a publisher that returns with another size: both are in, with their own parameters" {
+	ffmpeg -v error -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i 'aevalsrc=sin(880*t)|sin(660*t):s=48000' -t 6 \
+		-c:v libx264 -preset veryfast -g 60 -sc_threshold 0 -c:a aac -f flv c.flv
+	(flvmark 01jdabcdef0 7 s1 open "$A"; flvmark 01jdabcdef0 7 s2 end c.flv | tail -c +14) >m.flv
+	lv-segment --dir live --archive archive <m.flv 2>err
+	lv-vod archive/01jdabcdef0 -o a.mp4 --report r.json 2>err
+	[ "$(jq .counts.parameters r.json)" = 1 ]
+	[ "$(jq .video_frames r.json)" = 540 ]
+	cmp <(frames a.mp4 v | head -n 360) <(frames "$A" v)
+	# The decoder is told of the new size: it gives every frame of the second part, too.
+	[ "$(ffprobe -v error -count_frames -select_streams v -show_entries stream=nb_read_frames -of csv=p=0 a.mp4)" = 540 ]
+	ffmpeg -v error -i a.mp4 -map 0:v -vf scale=640:360 -f framemd5 - | sed '/^#/d; s/.* //' | tail -n 60 |
+		cmp - <(ffmpeg -v error -i c.flv -map 0:v -vf scale=640:360 -f framemd5 - | sed '/^#/d; s/.* //' | tail -n 60)
+	is_gapless a.mp4
+}
+
+@test "two broadcasts one after the other: the clock begins again, and the recording goes on" {
+	lv-vod "$ARCHIVE" "$ARCHIVE" -o a.mp4 --report r.json 2>err
+	[ "$(jq -c '[.counts["clock-back"], .dur_ms]' r.json)" = '[1,24000]' ]
+	cmp <(pictures a.mp4) <(cat "$FRAMES" "$FRAMES")
+	is_gapless a.mp4
+	lasts a.mp4 24
+}
+
+@test "a clip is exact to the frame, in picture and sound" {
+	lv-vod "$ARCHIVE" --from 3.1 --to 0:05.5 -o a.mp4
+	cmp <(pictures a.mp4) <(sed -n 94,165p "$FRAMES")
+	lasts a.mp4 2.4
+	[ "$(seconds a.mp4 v | cut -d, -f1)" = 0.000000 ]
+	lv-vod "$ARCHIVE" --from 4 -o b.mp4 # at a key frame: nothing before it is in the file
+	[ "$(frames b.mp4 v | wc -l)" = 240 ]
+	run -65 --separate-stderr lv-vod "$ARCHIVE" --from 1:00:00 -o no.mp4
+	[[ $stderr = *"is --from after its end?" ]]
+	[ ! -e no.mp4 ]
+}
+
+@test "what cannot be read or written is named, and nothing is left behind" {
+	run -66 --separate-stderr lv-vod no/such -o a.mp4
+	[ "$stderr" = "lv-vod: cannot read no/such: No such file or directory" ]
+	mkdir empty
+	run -66 --separate-stderr lv-vod empty -o a.mp4
+	[ "$stderr" = "lv-vod: empty: no segments there, and no list of any" ]
+	run -64 --separate-stderr lv-vod s3://bucket/alice -o a.mp4
+	[ "$stderr" = "lv-vod: s3://bucket/alice: only local archives are read; mirror it first" ]
+	run -64 --separate-stderr lv-vod "$ARCHIVE"
+	[ "$stderr" = "lv-vod: --output is missing: say where the recording goes" ]
+	run -64 --separate-stderr lv-vod "$ARCHIVE" -o a.mp4 --from 1:75
+	[ "$stderr" = "lv-vod: --from 1:75: expected seconds, or H:MM:SS" ]
+	run -73 --separate-stderr lv-vod "$ARCHIVE" -o no/a.mp4
+	[ "$stderr" = "lv-vod: cannot keep tables in no: No such file or directory" ]
+	printf '#EXTM3U\n#EXTINF:2,\n../../../etc/passwd\n' >p.m3u8
+	run -65 --separate-stderr lv-vod p.m3u8 -o a.mp4
+	[ "$stderr" = "lv-vod: p.m3u8: neither an archive nor a playlist of one" ]
+	run -74 --separate-stderr bash -c 'lv-vod "$ARCHIVE" -o - >/dev/full'
+	[ "$stderr" = "lv-vod: cannot write standard output: No space left on device" ]
+	[ "$(ls -A | grep -v ^separate-stderr)" = "$(printf 'empty\np.m3u8')" ]
+}
+
+@test "a journal whose last line is torn, and lies in others" {
+	copy_archive
+	echo '{"n":0,"track":"../../etc","file":"passwd"}' >>x/segments.ndjson
+	printf '{"n":6,"track":"sour' >>x/segments.ndjson
+	lv-vod x -o a.mp4 --report r.json 2>err
+	[ "$(jq .journal_lines_torn r.json)" = 2 ]
+	cmp <(pictures a.mp4) "$FRAMES"
+}
+
+@test "run again after a kill it makes the same file; two at once do not mix" {
+	lv-vod "$ARCHIVE" -o want.mp4
+	echo "the rest of a process that was killed" >.a.mp4.tmp
+	lv-vod "$ARCHIVE" -o a.mp4
+	cmp a.mp4 want.mp4
+	[ ! -e .a.mp4.tmp ]
+	exec 8>.a.mp4.tmp
+	flock 8
+	run -75 --separate-stderr lv-vod "$ARCHIVE" -o a.mp4 8>&-
+	[ "$stderr" = "lv-vod: a.mp4 is being written by another lv-vod" ]
+	exec 8>&-
+	cmp a.mp4 want.mp4
+}
+
+@test "events tell that it is ready" {
+	lv-vod "$ARCHIVE" -o a.mp4 --events 1 >ev
+	[ "$(jq -c 'select(.event == "vod.ready") | [.stream, .broadcast, .path, .rung, .dur_ms, .size_bytes]' ev)" = \
+		"[\"alice\",\"01jdabcdef0\",\"a.mp4\",\"source\",12000,$(stat -c %s a.mp4)]" ]
+}
