@@ -12,8 +12,7 @@ const char *const health_advice[HEALTH_PROBLEMS] = {
 	"nothing arrives; the way from the encoder is interrupted",
 	"sound arrives, pictures do not",
 	"pictures arrive, sound does not",
-	"key frames are more than four seconds apart, so players start late; set the encoder's key frame "
-	"interval to 2 s",
+	"key frames are over four seconds apart, so players start late; set their interval to 2 s",
 	"the encoder sends fewer pictures than it did; it, or the line, is overloaded",
 	"the times of sound and picture are far apart",
 	"the encoder's clock and ours run apart",
