@@ -225,6 +225,18 @@ av1_key(const uint8_t *p, size_t size, struct av1_config *c)
 }
 
 size_t
+av1_sequence(const uint8_t *p, size_t size, const uint8_t **obu)
+{
+	const uint8_t *at = p, *end = p + size;
+	struct obu o;
+
+	for (*obu = at; obu_next(&at, end, &o); *obu = at)
+		if (o.type == OBU_SEQUENCE)
+			return (size_t)(at - *obu);
+	return 0;
+}
+
+size_t
 av1_delimiter(const uint8_t *p, size_t size)
 {
 	const uint8_t *at = p;

@@ -29,6 +29,8 @@ struct av1_config {
 int av1_config_parse(const uint8_t *av1c, size_t, struct av1_config *);
 /* A temporal unit that begins with a shown key frame; reads the sequence header in front of it. */
 bool av1_key(const uint8_t *unit, size_t, struct av1_config *);
+/* The sequence header in it as it is there, with the OBU's own header: its size, 0 when there is none. */
+size_t av1_sequence(const uint8_t *unit, size_t, const uint8_t **obu);
 size_t av1_delimiter(const uint8_t *unit, size_t); /* bytes in front that MP4 does without */
 
 #define AV1_CODEC 40

@@ -9,10 +9,13 @@
 #include <libavformat/avformat.h>
 #include <libavutil/intreadwrite.h>
 
+#include "codec.h"
 #include "die.h"
 
 #define TRACKS (2 * TRACKS_MAX)
 #define OUT_BUFFER (64 << 10)
+#define FLAC_MARKER 8 /* "fLaC" and the block's header */
+#define FLAC_INFO 34  /* STREAMINFO, which is libavcodec's extradata */
 
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 typedef const uint8_t out_byte;
@@ -65,6 +68,29 @@ avmux_codec(uint32_t fourcc)
 		if (codecs[i].fourcc == fourcc)
 			return codecs[i].id;
 	return AV_CODEC_ID_NONE;
+}
+
+uint32_t
+avmux_fourcc(int codec)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
+		if ((int)codecs[i].id == codec)
+			return codecs[i].fourcc;
+	return 0;
+}
+
+size_t
+avmux_extradata(const struct flv_packet *head, const uint8_t **extra)
+{
+	size_t skip = head->codec == FLV_FLAC && head->size >= FLAC_MARKER + FLAC_INFO &&
+		!memcmp(head->data, "fLaC", 4) ? FLAC_MARKER : 0;
+
+	*extra = head->data + skip;
+	if (head->codec == FLV_VP9) /* vpcC: for players, not for decoders */
+		return 0;
+	return skip ? FLAC_INFO : head->size;
 }
 
 static void
@@ -214,6 +240,28 @@ read_frame(AVCodecParameters *par, const struct flv_packet *first)
 		av_parser_close(parser);
 }
 
+/* What libavcodec's parsers leave out. */
+static void
+read_codec(AVCodecParameters *par, const struct flv_packet *head, const struct flv_packet *first)
+{
+	struct codec c = { 0 };
+
+	if (head)
+		codec_config(&c, head->codec, head->data, head->size);
+	if (first && c.fourcc)
+		codec_start(&c, first->data, first->size);
+	else if (first)
+		codec_first(&c, first->codec, first->data, first->size);
+	if (!par->width && c.width) {
+		par->width = c.width;
+		par->height = c.height;
+	}
+	if (!par->sample_rate)
+		par->sample_rate = c.rate;
+	if (!par->ch_layout.nb_channels && c.channels)
+		av_channel_layout_default(&par->ch_layout, c.channels);
+}
+
 /* Each rung is a program of MPEG-TS; other containers show its name as a title. */
 static void
 name_stream(struct avmux *m, AVStream *st, const char *rungs)
@@ -281,10 +329,13 @@ avmux_track(struct avmux *m, const struct flv_packet *head, const struct flv_pac
 	par->codec_type = any->type == FLV_VIDEO ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
 	par->codec_id = id;
 	if (head && head->size) {
-		if (!(par->extradata = av_mallocz(head->size + AV_INPUT_BUFFER_PADDING_SIZE)))
+		const uint8_t *extra;
+		size_t size = avmux_extradata(head, &extra);
+
+		if (!(par->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE)))
 			return -ENOMEM;
-		memcpy(par->extradata, head->data, head->size);
-		par->extradata_size = (int)head->size;
+		memcpy(par->extradata, extra, size);
+		par->extradata_size = (int)size;
 		if (buf_append(&l->head, head->data, head->size) < 0)
 			return -ENOMEM;
 	}
@@ -297,6 +348,7 @@ avmux_track(struct avmux *m, const struct flv_packet *head, const struct flv_pac
 	}
 	if (first)
 		read_frame(par, first);
+	read_codec(par, head, first);
 	if (about) {
 		if (!par->width) {
 			par->width = about->width;

@@ -19,7 +19,9 @@ int
 decoder_new(struct decoder **out, const struct flv_packet *head)
 {
 	const AVCodec *codec = avcodec_find_decoder((enum AVCodecID)avmux_codec(head->codec));
+	const uint8_t *extra;
 	struct decoder *d;
+	size_t size;
 
 	*out = NULL;
 	if (!codec)
@@ -33,12 +35,12 @@ decoder_new(struct decoder **out, const struct flv_packet *head)
 		goto no_memory;
 	d->ctx->pkt_timebase = (AVRational){ 1, 1000 };
 	d->ctx->thread_count = 1; /* frame threads would add delay, and cost more */
-	if (head->kind == FLV_HEADER && head->size) {
-		d->ctx->extradata = av_mallocz(head->size + AV_INPUT_BUFFER_PADDING_SIZE);
+	if (head->kind == FLV_HEADER && (size = avmux_extradata(head, &extra)) > 0) {
+		d->ctx->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
 		if (!d->ctx->extradata)
 			goto no_memory;
-		memcpy(d->ctx->extradata, head->data, head->size);
-		d->ctx->extradata_size = (int)head->size;
+		memcpy(d->ctx->extradata, extra, size);
+		d->ctx->extradata_size = (int)size;
 	}
 	if (avcodec_open2(d->ctx, codec, NULL) < 0) {
 		decoder_free(&d);

@@ -6,7 +6,6 @@
 
 #include "die.h"
 #include "event.h"
-#include "h264.h"
 #include "mark.h"
 
 #define HOLD_MAX (32 << 20)   /* bytes before the ladder is decided */
@@ -28,7 +27,6 @@ take_head(struct transcode *t, const struct flv_packet *p)
 	bool video = p->type == FLV_VIDEO;
 	struct decoder **d = video ? &t->video : &t->audio;
 	struct buf *head = video ? &t->video_head : &t->audio_head;
-	struct h264_config c;
 	int r = 0;
 
 	if (p->size > HEAD_MAX || (*d && same(head, p)))
@@ -39,12 +37,11 @@ take_head(struct transcode *t, const struct flv_packet *p)
 	buf_clear(head);
 	if (r < 0 || (r = buf_append(head, p->data, p->size)) < 0)
 		return r;
-	if (video && p->codec == FLV_AVC) {
-		if (h264_config_parse(p->data, p->size, &c) < 0)
+	if (video) {
+		if (codec_config(&t->source, p->codec, p->data, p->size) == -EBADMSG)
 			return 0;
-		t->nal_len = c.nal_len;
-		if (c.fps > 0 && c.fps < 1000)
-			t->fps_told = c.fps;
+		if (t->source.fps > 0 && t->source.fps < 1000)
+			t->fps_told = t->source.fps;
 	}
 	if ((r = decoder_new(d, p)) < 0 && r != -ENOMEM) {
 		transcode_lose(t, r, video ? "the video's codec" : "the audio's codec");
@@ -54,9 +51,9 @@ take_head(struct transcode *t, const struct flv_packet *p)
 }
 
 static bool
-is_idr(const struct transcode *t, const struct flv_packet *p)
+is_idr(struct transcode *t, const struct flv_packet *p)
 {
-	return p->codec == FLV_AVC ? h264_idr(p->data, p->size, t->nal_len) : p->key;
+	return t->source.fourcc == p->codec ? codec_start(&t->source, p->data, p->size) == CODEC_KEY : p->key;
 }
 
 static int
@@ -69,9 +66,7 @@ take_frame(struct transcode *t, int64_t dts, const struct flv_packet *p)
 
 	if (!t->running && (r = transcode_begin_run(t, dts)) < 0)
 		return r;
-	if (!*d && !buf_len(video ? &t->video_head : &t->audio_head) && p->codec != FLV_AVC &&
-		p->codec != FLV_AAC && p->codec && p->key &&
-		(r = decoder_new(d, p)) == -ENOMEM) /* codecs without a configuration */
+	if (!*d && !codec_has_config(p->codec) && (p->key || !video) && (r = decoder_new(d, p)) == -ENOMEM)
 		return r;
 	if (video) {
 		t->video_at = dts;
@@ -223,13 +218,14 @@ probe(struct transcode *t, const struct flv_tag *tag)
 	while (r >= 0 && flv_walk_next(&walk, &p) > 0) {
 		if (p.track)
 			continue;
+		*(p.type == FLV_VIDEO ? &t->video_codec : &t->audio_codec) = p.codec;
 		t->seen_audio |= p.type == FLV_AUDIO && p.kind == FLV_FRAME;
 		t->seen_video |= p.type == FLV_VIDEO;
 		if (p.kind == FLV_HEADER)
 			r = take_head(t, &p);
 		if (p.kind != FLV_FRAME || p.type != FLV_VIDEO)
 			continue;
-		if (!t->video && p.codec != FLV_AVC && p.key)
+		if (!t->video && !codec_has_config(p.codec) && p.key)
 			r = decoder_new(&t->video, &p) == -ENOMEM ? -ENOMEM : 0;
 		if (r >= 0 && t->video)
 			r = decoder_push(t->video, tag->dts + p.cts, &p, on_first_picture, t);

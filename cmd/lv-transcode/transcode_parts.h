@@ -15,6 +15,7 @@
 
 #include "audio.h"
 #include "buf.h"
+#include "codec.h"
 #include "decode.h"
 #include "deinterlace.h"
 #include "order.h"
@@ -52,7 +53,8 @@ struct transcode {
 	struct deinterlace *deinterlace;
 	struct poster *poster;
 	struct buf video_head, audio_head;
-	int nal_len;
+	struct codec source;               /* of the video's configuration */
+	uint32_t video_codec, audio_codec; /* what came first */
 	bool decided, replaying, running, passing, silent; /* silent: the source had no sound */
 	bool seen_video, seen_audio, marked, ended, told_extra, told_lost;
 	char broadcast[27];

@@ -51,7 +51,7 @@ describe(const struct transcode *t, struct tracks *all)
 			snprintf(to->rung, sizeof(to->rung), "source");
 			to->type = FLV_VIDEO;
 			if (!to->codec)
-				to->codec = FLV_AVC;
+				to->codec = t->video_codec ? t->video_codec : FLV_AVC;
 			if (!to->width && t->width) {
 				to->width = t->width;
 				to->height = t->height;
@@ -68,7 +68,7 @@ describe(const struct transcode *t, struct tracks *all)
 			snprintf(to->rung, sizeof(to->rung), "source");
 			to->type = FLV_AUDIO;
 			if (!to->codec)
-				to->codec = FLV_AAC;
+				to->codec = t->audio_codec ? t->audio_codec : FLV_AAC;
 			all->count++;
 		}
 	}
@@ -77,7 +77,7 @@ describe(const struct transcode *t, struct tracks *all)
 
 		if (s->video)
 			all->track[all->count++] = (struct track){ .type = FLV_VIDEO, .id = s->track,
-				.codec = FLV_AVC, .width = s->rung->width, .height = s->rung->height,
+				.codec = video_codec(s->video), .width = s->rung->width, .height = s->rung->height,
 				.fps = transcode_fps(t, s->rung), .kbps = s->rung->video_kbps };
 		if (s->video)
 			snprintf(all->track[all->count - 1].rung, TRACKS_RUNG, "%s", s->rung->name);

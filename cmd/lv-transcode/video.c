@@ -11,10 +11,12 @@
 #include <libavutil/cpu.h>
 #include <libavutil/opt.h>
 
+#include "avmux.h"
 #include "buf.h"
 #include "die.h"
 #include "event.h"
 #include "graph.h"
+#include "record.h"
 
 #define NEVER (1 << 24) /* frames to an IDR that nobody asked for */
 #define THREADS 4       /* more slices cost quality */
@@ -22,6 +24,7 @@
 struct video {
 	const struct rung *rung;
 	const char *encoder, *preset;
+	uint32_t fourcc;
 	double fps;
 	AVCodecContext *ctx;
 	struct graph graph;
@@ -43,6 +46,41 @@ threads(const struct video *v)
 	return v->rung->threads ? v->rung->threads : cpus < THREADS ? cpus : THREADS;
 }
 
+/* One that makes no IDR picture where it is asked for one is of no use. */
+static bool
+is_deaf(const struct video *v)
+{
+	return LIBAVCODEC_VERSION_MAJOR < 60 && !strcmp(v->encoder, "libsvtav1");
+}
+
+/* Options that an encoder does not have are no error: each has its own. */
+static void
+set_options(struct video *v)
+{
+	static const struct {
+		const char *name, *value;
+	} fixed[] = {
+		{ "forced-idr", "1" }, { "sc_threshold", "0" }, /* libx264, and most of the hardware's */
+		{ "usage", "realtime" }, { "cpu-used", "8" }, { "lag-in-frames", "0" }, { "row-mt", "1" }, /* libaom */
+	};
+	void *o = v->ctx->priv_data;
+	char x265[96];
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+		av_opt_set(o, fixed[i].name, fixed[i].value, 0);
+	snprintf(x265, sizeof(x265), "scenecut=0:open-gop=0:frame-threads=1:pools=%d:log-level=error", threads(v));
+	av_opt_set(o, "x265-params", x265, 0);
+	if (*v->preset) {
+		av_opt_set(o, "preset", v->preset, 0);
+		av_opt_set(o, "cpu-used", v->preset, 0);
+	}
+	if (*v->rung->profile)
+		av_opt_set(o, "profile", v->rung->profile, 0);
+	if (v->rung->low_latency)
+		av_opt_set(o, "tune", "zerolatency", 0);
+}
+
 static int
 open_encoder(struct video *v)
 {
@@ -51,7 +89,8 @@ open_encoder(struct video *v)
 	AVCodecContext *c;
 	int r;
 
-	if (!codec || codec->id != AV_CODEC_ID_H264)
+	v->fourcc = codec ? avmux_fourcc(codec->id) : 0;
+	if ((v->fourcc != FLV_AVC && v->fourcc != FLV_HEVC && v->fourcc != FLV_AV1) || is_deaf(v))
 		return AVERROR_ENCODER_NOT_FOUND;
 	if (!(v->ctx = c = avcodec_alloc_context3(codec)))
 		return -ENOMEM;
@@ -67,6 +106,8 @@ open_encoder(struct video *v)
 	c->framerate = av_d2q(v->fps > 0 ? v->fps : 30, 1001000);
 	c->bit_rate = c->rc_max_rate = v->rung->video_kbps * 1000LL;
 	c->rc_buffer_size = (int)(2 * c->bit_rate);
+	if (!strcmp(v->encoder, "libsvtav1"))
+		c->rc_max_rate = c->bit_rate * 3 / 2; /* it takes no peak that is the mean */
 	c->gop_size = NEVER;
 	c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_CLOSED_GOP;
 	c->thread_type = FF_THREAD_SLICE; /* frame threads would hold back a frame each */
@@ -75,15 +116,7 @@ open_encoder(struct video *v)
 		c->max_b_frames = 0;
 		c->flags |= AV_CODEC_FLAG_LOW_DELAY;
 	}
-	/* Options that an encoder does not have are no error: each has its own. */
-	if (*v->preset)
-		av_opt_set(c->priv_data, "preset", v->preset, 0);
-	if (*v->rung->profile)
-		av_opt_set(c->priv_data, "profile", v->rung->profile, 0);
-	if (low)
-		av_opt_set(c->priv_data, "tune", "zerolatency", 0);
-	av_opt_set(c->priv_data, "forced-idr", "1", 0);
-	av_opt_set(c->priv_data, "sc_threshold", "0", 0);
+	set_options(v);
 	if ((r = avcodec_open2(c, codec, NULL)) < 0)
 		avcodec_free_context(&v->ctx);
 	return r < 0 ? r : 0;
@@ -133,76 +166,27 @@ out:
 	return r;
 }
 
-/* The next NAL unit of an Annex B stream; *at moves behind it. */
-static const uint8_t *
-next_nal(const uint8_t **at, const uint8_t *end, size_t *size)
-{
-	const uint8_t *p = *at, *nal;
-
-	while (p + 3 <= end && !(!p[0] && !p[1] && p[2] == 1))
-		p++;
-	if (p + 3 > end)
-		return NULL;
-	nal = p += 3;
-	while (p + 3 <= end && !(!p[0] && !p[1] && p[2] <= 1))
-		p++;
-	if (p + 3 > end)
-		p = end;
-	*at = p;
-	while (p > nal && !p[-1]) /* trailing_zero_8bits */
-		p--;
-	*size = (size_t)(p - nal);
-	return nal;
-}
-
-/* ISO/IEC 14496-15 5.3.3.1, from the parameter sets the encoder made. */
 static int
 tell_header(struct video *v, int64_t dts)
 {
-	struct flv_packet p = { .type = FLV_VIDEO, .codec = FLV_AVC, .kind = FLV_HEADER, .key = true };
-	const uint8_t *at, *end, *nal, *sps = NULL, *pps = NULL;
-	size_t n, nsps = 0, npps = 0;
+	struct flv_packet p = { .type = FLV_VIDEO, .codec = v->fourcc, .kind = FLV_HEADER, .key = true };
+	bool told = v->ctx->extradata_size > 0 && v->fourcc != FLV_AV1; /* some AV1 encoders tell it in the frame alone */
+	int r;
 
-	if (!v->ctx->extradata)
-		return -ENOTSUP;
-	at = v->ctx->extradata;
-	end = at + v->ctx->extradata_size;
-	while ((nal = next_nal(&at, end, &n))) {
-		if (n > 4 && (nal[0] & 31) == 7)
-			sps = nal, nsps = n;
-		else if (n && (nal[0] & 31) == 8)
-			pps = nal, npps = n;
-	}
-	if (!sps || !pps)
-		return -EBADMSG;
 	buf_clear(&v->head);
-	buf_u8(&v->head, 1);
-	buf_append(&v->head, sps + 1, 3);
-	buf_u8(&v->head, 0xff);
-	buf_u8(&v->head, 0xe1);
-	buf_be16(&v->head, (uint32_t)nsps);
-	buf_append(&v->head, sps, nsps);
-	buf_u8(&v->head, 1);
-	buf_be16(&v->head, (uint32_t)npps);
-	buf_append(&v->head, pps, npps);
-	if (sps[1] >= 100) { /* High: 4:2:0, eight bits, no extensions */
-		buf_u8(&v->head, 0xfd);
-		buf_u8(&v->head, 0xf8);
-		buf_u8(&v->head, 0xf8);
-		buf_u8(&v->head, 0);
-	}
+	if ((r = record_config(&v->head, v->fourcc, told ? v->ctx->extradata : v->pkt->data,
+			(size_t)(told ? v->ctx->extradata_size : v->pkt->size))) < 0)
+		return r;
 	p.data = buf_data(&v->head);
 	p.size = buf_len(&v->head);
-	return v->head.error ? v->head.error : v->write(v->arg, dts, &p);
+	return v->write(v->arg, dts, &p);
 }
 
 static int
 receive(struct video *v)
 {
-	struct flv_packet p = { .type = FLV_VIDEO, .codec = FLV_AVC, .kind = FLV_FRAME };
-	const uint8_t *at, *end, *nal;
+	struct flv_packet p = { .type = FLV_VIDEO, .codec = v->fourcc, .kind = FLV_FRAME };
 	int64_t dts;
-	size_t n;
 	int r;
 
 	while ((r = avcodec_receive_packet(v->ctx, v->pkt)) >= 0) {
@@ -214,18 +198,13 @@ receive(struct video *v)
 		if (p.key && (r = tell_header(v, dts)) < 0)
 			return r;
 		buf_clear(&v->body);
-		at = v->pkt->data;
-		end = at + v->pkt->size;
-		while ((nal = next_nal(&at, end, &n))) {
-			buf_be32(&v->body, (uint32_t)n);
-			buf_append(&v->body, nal, n);
-		}
+		r = record_frame(&v->body, v->fourcc, v->pkt->data, (size_t)v->pkt->size);
 		p.cts = (int32_t)(v->pkt->pts > dts ? v->pkt->pts - dts : 0);
 		p.data = buf_data(&v->body);
 		p.size = buf_len(&v->body);
 		av_packet_unref(v->pkt);
 		v->last_dts = dts;
-		if ((r = v->body.error) < 0 || (r = v->write(v->arg, dts, &p)) < 0)
+		if (r < 0 || (r = v->write(v->arg, dts, &p)) < 0)
 			return r;
 	}
 	return r == AVERROR(EAGAIN) || r == AVERROR_EOF ? 0 : r;
@@ -333,6 +312,12 @@ void
 video_floor(struct video *v, int64_t dts)
 {
 	v->last_dts = dts - 1;
+}
+
+uint32_t
+video_codec(const struct video *v)
+{
+	return v->fourcc;
 }
 
 int64_t

@@ -24,6 +24,7 @@ int video_new(struct video **, const struct rung *, double fps, video_fn *, void
 /* scaled: what was encoded, good for a smaller rung to scale from until the next push; NULL when
  * it has borders. */
 int video_push(struct video *, const AVFrame *, bool idr, const AVFrame **scaled);
+uint32_t video_codec(const struct video *);
 int video_drain(struct video *);                /* all out; the next picture has to be an IDR */
 int video_abandon(struct video *);              /* the same, but what is inside is lost: how many */
 void video_floor(struct video *, int64_t dts);  /* nothing may have an earlier dts */
