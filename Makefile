@@ -23,7 +23,10 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
 PKG_lv-auth      = openssl libpq
+PKG_lv-s3push    = libcurl expat libcrypto
 PKG_test_sigv4   = libcrypto
+PKG_test_s3      = expat libcrypto
+PKG_fuzz_s3      = expat
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp
 LIBS_lv-transcode = -lm
 LIBS_test_ladder  = -lm
@@ -34,6 +37,7 @@ PKG_lv-vod       = libseccomp
 LIBS_lv-vod      = -lm
 PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
+LIBS_lv-s3push   = -lev
 LIBS_rtmp-accept = -lev
 
 # Small static programs that rtmp-accept starts; they live in libexec/lv.  rtmp-tls shares its pages of

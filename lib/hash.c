@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -23,4 +24,39 @@ int
 hash_random(void *to, size_t n)
 {
 	return n <= INT_MAX && RAND_bytes(to, (int)n) == 1 ? 0 : -EIO;
+}
+
+int
+hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t size)
+{
+	static uint8_t part[64 << 10];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint64_t at = 0;
+	ssize_t n;
+	int r = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+
+	while (!r && at < size) {
+		n = pread(fd, part, size - at < sizeof(part) ? (size_t)(size - at) : sizeof(part), (off_t)at);
+		if (n <= 0)
+			r = n < 0 ? -errno : -ESTALE;
+		else if (EVP_DigestUpdate(ctx, part, (size_t)n) != 1)
+			r = -EIO;
+		else
+			at += (uint64_t)n;
+	}
+	if (!r && EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+		r = -EIO;
+	EVP_MD_CTX_free(ctx);
+	return r;
+}
+
+int
+hash_md5_text(char text[HASH_MD5_TEXT], const void *data, size_t n)
+{
+	uint8_t digest[16];
+
+	if (EVP_Digest(data, n, digest, NULL, EVP_md5(), NULL) != 1)
+		return -EIO;
+	EVP_EncodeBlock((uint8_t *)text, digest, sizeof(digest));
+	return 0;
 }

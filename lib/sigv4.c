@@ -18,8 +18,8 @@ append(struct buf *b, const char *s)
 	buf_append(b, s, strlen(s));
 }
 
-static void
-to_hex(char hex[SIGV4_HEX], const uint8_t digest[HASH_BYTES])
+void
+sigv4_hex(char hex[SIGV4_HEX], const uint8_t digest[HASH_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t i;
@@ -38,7 +38,7 @@ sigv4_hash(char hex[SIGV4_HEX], const void *data, size_t n)
 	int r = hash_sha256(digest, data, n);
 
 	if (!r)
-		to_hex(hex, digest);
+		sigv4_hex(hex, digest);
 	return r;
 }
 
@@ -197,7 +197,7 @@ sign_text(char hex[SIGV4_HEX], const struct sigv4_key *key, const char *date, st
 	if (!r)
 		r = hash_hmac(mac, mac, sizeof(mac), buf_data(text), buf_len(text));
 	if (!r)
-		to_hex(hex, mac);
+		sigv4_hex(hex, mac);
 	explicit_bzero(mac, sizeof(mac));
 	return r;
 }

@@ -41,6 +41,7 @@ struct sigv4_request {
 void sigv4_escape(struct buf *, const char *text, bool keep_slash);
 void sigv4_target(struct buf *, const struct sigv4_request *); /* PATH[?QUERY], as it is sent */
 const char *sigv4_time(char text[SIGV4_TIME], int64_t unix_s);
+void sigv4_hex(char hex[SIGV4_HEX], const uint8_t digest[32]);
 int sigv4_hash(char hex[SIGV4_HEX], const void *, size_t); /* of a payload */
 int sigv4_sign(struct buf *, const struct sigv4_key *, const struct sigv4_request *);
 
