@@ -1,0 +1,360 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+load ../lib/s3
+
+# A real radosgw is the bucket; curl, aws and jq are the judges.
+
+setup_file() { ! command -v radosgw || s3_start; }
+teardown_file() { s3_stop; }
+
+setup() {
+	command -v radosgw >/dev/null || skip "no radosgw"
+	cd "$BATS_TEST_TMPDIR" || return 1
+	B=bucket-$BATS_TEST_NUMBER
+	mkdir -p root/live/a/720p
+	s3 PUT "$B" -o out -w '%{http_code}' | grep -qx 200
+}
+
+teardown() {
+	[ -z "${PID-}" ] || kill -9 "$PID" 2>/dev/null || :
+	[ -z "${FRONT-}" ] || kill "$FRONT" 2>/dev/null || :
+	[ -z "${FEED-}" ] || kill "$FEED" 2>/dev/null || :
+}
+
+once() { lv-s3push --root "${ROOTED:-root}" --dest "${DEST:-s3://$B}" --endpoint "$S3_URL" --once --events events "$@"; }
+
+watch() { # [OPTION...]: watching, until teardown
+	: >>events
+	local n
+	n=$(grep -c tree.watched events) || :
+	lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --events events "$@" >>out 2>>err 3>&- &
+	PID=$!
+	eventually 20 more_than "$n" tree.watched
+}
+more_than() { [ "$(grep -c "$2" events)" -gt "$1" ]; }
+
+pushed() { wait_event events "${2:-20}" ".event == \"object.pushed\" and .path == \"$1\""; }
+stored() { [ "$(s3 HEAD "$B/$1" -I -o /dev/null -w '%{http_code}')" = 200 ]; }
+unstored() { ! stored "$1"; }
+holds() { s3 GET "$B/$1" | grep -qx -- "$2"; }
+
+segment() { # PATH [BYTES]: whole at once, as lv-segment writes
+	head -c "${2:-20000}" /dev/urandom >"root/${1%/*}/.new.tmp" && mv "root/${1%/*}/.new.tmp" "root/$1"
+}
+playlist() { # PATH SEGMENT...
+	local to=root/$1 s
+	shift
+	{
+		printf '#EXTM3U\n#EXT-X-TARGETDURATION:2\n'
+		for s; do printf '#EXTINF:2.0,\n%s\n' "$s"; done
+	} >"${to%/*}/.list.tmp"
+	mv "${to%/*}/.list.tmp" "$to"
+}
+
+# Every version of every playlist in the bucket: what it names had been stored before it was.
+audit() {
+	local key version time
+	s3_versions "$B" | sort >versions
+	while read -r time key version; do
+		s3 GET "$B/$key?versionId=$version" | sed -n "/^#/!s|.*|$time ${key%/*}/&|p"
+	done >named < <(grep index.m3u8 versions)
+	[ -s named ]
+	awk 'NR == FNR { if (!($2 in at)) at[$2] = $1; next }
+		!($2 in at) || at[$2] > $1 { print "a playlist of " $1 " names " $2 ", stored " at[$2]; bad = 1 }
+		END { exit bad }' versions named
+}
+versioned() { s3 PUT "$B?versioning=" --data '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'; }
+policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":$1,\"Action\":$2,\"Resource\":[\"arn:aws:s3:::$B\",\"arn:aws:s3:::$B/*\"]}]}"; }
+
+@test "once: media before what names it, labelled; a second time there is nothing to do" {
+	segment live/a/720p/1.ts 500000
+	segment live/a/720p/init.mp4
+	playlist live/a/720p/index.m3u8 1.ts
+	printf '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n720p/index.m3u8\n' >root/live/a/master.m3u8
+	echo secret >root/a.key
+	echo '{}' >root/live/a/.state.json
+	echo x >root/live/a/720p/2.ts.tmp
+	playlist live/a/ll.m3u8 none.ts
+	ln -s ../../a.key root/live/a/link.ts
+	once --prefix pre/fix/
+	[ "$(jq -r 'select(.event == "object.pushed").path' events | tail -n 2 | tr '\n' ' ')" = "live/a/720p/index.m3u8 live/a/master.m3u8 " ]
+	s3_keys "$B" | diff - <(printf 'pre/fix/live/a/%s\n' 720p/1.ts 720p/index.m3u8 720p/init.mp4 master.m3u8)
+	s3 GET "$B/pre/fix/live/a/720p/1.ts" -D head | cmp - root/live/a/720p/1.ts
+	grep -qi '^content-type: video/mp2t' head
+	grep -qi '^cache-control: public, max-age=86400, immutable' head
+	s3 HEAD "$B/pre/fix/live/a/720p/index.m3u8" -I >head
+	grep -qi '^content-type: application/vnd.apple.mpegurl' head
+	grep -qi '^cache-control: public, max-age=2' head
+	once --prefix pre/fix --events again
+	[ "$(jq -c 'select(.event == "object.pushed")' again)" = "" ]
+	segment live/a/720p/1.ts 500001
+	once --prefix pre/fix --events third --type .ts=video/x --cache .ts=no-store
+	[ "$(jq -r 'select(.event == "object.pushed").path' third)" = live/a/720p/1.ts ]
+	s3 HEAD "$B/pre/fix/live/a/720p/1.ts" -I | grep -qi '^content-type: video/x'
+}
+
+@test "odd names arrive as they are, by path and by virtual host" {
+	local name="a b+c%d~ü=&?#'(1)*@,;.ts" got
+	segment "live/a/720p/$name"
+	printf '#EXTM3U\n#EXTINF:2,\na%%20b%%2Bc%%25d~%%C3%%BC=%%26%%3F%%23%%27(1)*@,;.ts\n' >root/live/a/720p/index.m3u8
+	once
+	[ "$(jq -r 'select(.event == "object.pushed").path' events | head -n 1)" = "live/a/720p/$name" ]
+	got=$(s3_keys "$B" | grep ts)
+	[ "$got" = "live/a/720p/$name" ]
+	aws --endpoint-url "$S3_URL" s3 cp --quiet "s3://$B/live/a/720p/$name" got
+	cmp got "root/live/a/720p/$name"
+	lv-s3push --root root --dest "s3://$B/v" --endpoint "http://localhost:$S3_PORT" --addressing virtual --once
+	stored v/live/a/720p/index.m3u8
+}
+
+@test "watching: whole files only, by rename, by close, by link; new folders; playlists after their segments" {
+	watch
+	segment live/a/720p/1.ts
+	exec 5>root/live/a/720p/2.ts
+	head -c 1000 /dev/urandom >&5
+	playlist live/a/720p/index.m3u8 1.ts 2.ts
+	pushed live/a/720p/1.ts
+	unstored live/a/720p/2.ts
+	head -c 1000 /dev/urandom >&5
+	exec 5>&-
+	pushed live/a/720p/2.ts
+	pushed live/a/720p/index.m3u8
+	mkdir -p new/x root/archive/a
+	echo seg >new/x/1.m4s
+	mv new root/live/b
+	pushed live/b/x/1.m4s
+	ln root/live/a/720p/1.ts root/archive/a/1.ts
+	pushed archive/a/1.ts
+	mkdir -p root/live/c/d/e/f && echo seg >root/live/c/d/e/f/1.ts
+	pushed live/c/d/e/f/1.ts
+	playlist live/a/720p/index.m3u8 2.ts
+	eventually 10 holds live/a/720p/index.m3u8 2.ts
+	kill "$PID"
+	wait "$PID"
+	[ ! -s err ]
+}
+
+@test "a real stream, its ladder and its archive: no version names what is not there" {
+	versioned
+	watch
+	ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -t 6 \
+		-c:v libx264 -preset ultrafast -g 30 -pix_fmt yuv420p -c:a aac -f flv - 2>/dev/null 3>&- |
+		LV_STREAM=demo lv-segment --dir root/live/demo --archive root/archive/demo --target-ms 1000 3>&-
+	eventually 20 holds live/demo/source/index.m3u8 '#EXT-X-ENDLIST'
+	pushed live/demo/master.m3u8
+	kill "$PID"
+	wait "$PID"
+	audit
+	(cd root && find archive -name '*.m4s') | sort >want
+	[ -s want ]
+	s3_keys "$B" | grep '^archive/.*m4s' | sort | diff want -
+	policy '"*"' '"s3:GetObject"'
+	ffprobe -v error -show_entries stream=codec_name "$S3_URL/$B/live/demo/master.m3u8" | grep h264
+	jq -s 'map(select(.event == "object.pushed" and (.path | startswith("live/")))) | map(.lag_ms) | sort | .[length / 2 | floor]' events >lag
+	[ "$(cat lag)" -lt 1000 ]
+}
+
+@test "the store is away, the process is killed twice, the segmenter deletes: nothing is lost" {
+	versioned
+	local i
+	watch
+	segment live/a/720p/0.ts
+	pushed live/a/720p/0.ts
+	rgw_stop
+	for i in {1..30}; do
+		segment "live/a/720p/$i.ts"
+		((i <= 5)) || rm "root/live/a/720p/$((i - 5)).ts"
+		((i < 5)) || playlist live/a/720p/index.m3u8 "$((i - 2)).ts" "$((i - 1)).ts" "$i.ts"
+		if ((i == 10 || i == 20)); then
+			eventually 10 test -e "root/.lv-s3push/pending/live/a/720p/$i.ts"
+			kill -9 "$PID"
+			wait "$PID" || :
+			watch
+		fi
+	done
+	wait_event events 20 '.event == "store.away"'
+	eventually 10 test -e root/.lv-s3push/pending/live/a/720p/30.ts
+	rgw_start
+	wait_event events 60 '.event == "store.back"'
+	pushed live/a/720p/index.m3u8 40
+	for i in {0..30}; do pushed "live/a/720p/$i.ts" 40; done
+	[ "$(s3_keys "$B" | grep -c ts)" = 31 ]
+	[ "$(s3 GET "$B/live/a/720p/index.m3u8" | tail -n 1)" = 30.ts ]
+	audit
+	# The newest window was watchable before the oldest were stored.
+	jq -r 'select(.event == "object.pushed").path' events >order
+	[ "$(grep -n index.m3u8 order | head -n 1 | cut -d: -f1)" -lt "$(wc -l <order)" ]
+	eventually 10 test ! -e root/.lv-s3push/pending/live/a/720p/index.m3u8
+	[ -z "$(find root/.lv-s3push/pending -type f)" ]
+	grep -q 'trying again, nothing is lost' err
+}
+
+@test "a proxy that answers 503, and one that hangs up, over TLS" {
+	local port
+	port=$(free_port)
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem \
+		-days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
+	cat >nginx.conf <<-END
+		daemon off; master_process off; pid nginx.pid; error_log stderr;
+		events { }
+		http { access_log off; client_max_body_size 0;
+		server { listen 127.0.0.1:$port ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;
+			location / {
+				if (-f $PWD/busy) { return 503; }
+				if (-f $PWD/cut) { return 444; }
+				proxy_set_header Host \$http_host;
+				proxy_pass http://127.0.0.1:$S3_PORT; } } }
+	END
+	/usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.err 3>&- &
+	FRONT=$!
+	eventually 10 curl -sk -o /dev/null "https://localhost:$port"
+	run -78 --separate-stderr timeout 60 lv-s3push --root root --dest "s3://$B" --endpoint "https://localhost:$port" --once
+	[[ "$stderr" == *certificate* ]]
+	touch busy
+	export AWS_CA_BUNDLE=$PWD/cert.pem
+	watch --endpoint "https://localhost:$port"
+	segment live/a/720p/1.ts
+	wait_event events 20 '.event == "store.away" and (.reason | endswith("answers 503"))'
+	touch cut
+	rm busy
+	wait_event events 20 '.event == "store.away" and (.reason | contains("answers") | not)'
+	rm cut
+	pushed live/a/720p/1.ts 40
+	stored live/a/720p/1.ts
+}
+
+@test "configuration errors in words, and their statuses" {
+	segment live/a/720p/1.ts
+	AWS_SECRET_ACCESS_KEY=wrong run -77 --separate-stderr once
+	[ "$stderr" = "lv-s3push: the secret of access key lvkey is wrong" ]
+	AWS_ACCESS_KEY_ID=nobody run -77 --separate-stderr once
+	[ "$stderr" = "lv-s3push: the access key nobody is not known there" ]
+	DEST=s3://no-such-bucket run -78 --separate-stderr once
+	[ "$stderr" = "lv-s3push: there is no bucket no-such-bucket at $S3_URL" ]
+	AWS_ACCESS_KEY_ID='' run -78 --separate-stderr once --credentials none
+	[ "$stderr" = "lv-s3push: no access key: none in the environment, and cannot read none: No such file or directory" ]
+	printf '[default]\naws_access_key_id = lvkey\naws_secret_access_key = lvsecret\n' >cred
+	chmod 644 cred
+	run -77 --separate-stderr once --credentials cred
+	[[ "$stderr" == *"chmod 600 cred" ]]
+	chmod 600 cred
+	AWS_ACCESS_KEY_ID='' AWS_SHARED_CREDENTIALS_FILE=cred once
+	stored live/a/720p/1.ts
+	run -64 lv-s3push --root root
+	run -64 lv-s3push --root root --dest http://x
+	run -64 once --jobs 0
+	ROOTED=none run -66 once
+}
+
+@test "a wrong key is waited out: the backlog is kept, and goes when the file holds the right one" {
+	printf 'aws_access_key_id=lvkey\naws_secret_access_key=wrong\n' >cred
+	chmod 600 cred
+	watch --credentials cred
+	segment live/a/720p/1.ts
+	wait_event events 20 '.event == "store.refused" and .code == "SignatureDoesNotMatch"'
+	rm root/live/a/720p/1.ts
+	sed -i s/wrong/lvsecret/ cred
+	pushed live/a/720p/1.ts 40
+	stored live/a/720p/1.ts
+}
+
+@test "a reader that may not write is told so" {
+	segment live/a/720p/1.ts
+	radosgw-admin -n client.rgw.a user create --uid=reader --display-name=r --access-key=rkey --secret=rsecret >/dev/null 2>&1
+	policy '{"AWS":["arn:aws:iam:::user/reader"]}' '["s3:ListBucket","s3:GetObject"]'
+	AWS_ACCESS_KEY_ID=rkey AWS_SECRET_ACCESS_KEY=rsecret run -77 --separate-stderr once
+	[[ "$stderr" == *"access key rkey has no right to do this in bucket $B (AccessDenied)"* ]]
+}
+
+@test "what left the tree leaves the bucket when its time is over; archives stay" {
+	local i
+	watch --expire-s 1
+	mkdir -p root/archive/a
+	for i in {1..12}; do segment "live/a/720p/$i&<$i>.ts"; done
+	ln "root/live/a/720p/1&<1>.ts" root/archive/a/1.ts
+	for i in {1..12}; do pushed "live/a/720p/$i&<$i>.ts"; done
+	pushed archive/a/1.ts
+	rm root/live/a/720p/[1-9]*.ts root/archive/a/1.ts
+	segment live/a/720p/13.ts
+	wait_event events 20 '.event == "objects.expired"'
+	eventually 10 unstored 'live/a/720p/12&%3C12%3E.ts'
+	[ "$(s3_keys "$B" | tr '\n' ' ')" = "archive/a/1.ts live/a/720p/13.ts " ]
+	# What went while nobody watched goes as well.
+	kill -9 "$PID"
+	wait "$PID" || :
+	rm root/live/a/720p/13.ts
+	watch --expire-s 0
+	eventually 20 unstored live/a/720p/13.ts
+	stored archive/a/1.ts
+}
+
+@test "events that the kernel dropped are made good by a scan" {
+	watch
+	kill -STOP "$PID"
+	segment live/a/720p/1.ts
+	python3 -c 'for i in range(int(open("/proc/sys/fs/inotify/max_queued_events").read()) + 999):
+		open(f"root/live/a/720p/{i % 9}.tmp", "w").close()'
+	segment live/a/720p/2.ts
+	kill -CONT "$PID"
+	wait_event events 20 '.event == "tree.rescanned"'
+	pushed live/a/720p/1.ts
+	pushed live/a/720p/2.ts
+}
+
+@test "a segment that is nowhere becomes a gap; one that only the bucket has does not" {
+	s3 PUT "$B/live/a/720p/1.ts" --data-binary old -H 'Content-Type: video/mp2t'
+	stored live/a/720p/1.ts
+	watch
+	segment live/a/720p/3.ts
+	playlist live/a/720p/index.m3u8 1.ts 2.ts 3.ts
+	wait_event events 20 '.event == "object.lost" and .path == "live/a/720p/2.ts"'
+	pushed live/a/720p/index.m3u8
+	s3 GET "$B/live/a/720p/index.m3u8" | diff - <(sed '/^2.ts/i #EXT-X-GAP' root/live/a/720p/index.m3u8)
+}
+
+@test "one spool, one process, one destination" {
+	watch
+	run -75 --separate-stderr timeout 20 lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL"
+	[[ "$stderr" == *"another lv-s3push"* ]]
+	kill "$PID"
+	wait "$PID"
+	run -78 --separate-stderr timeout 20 lv-s3push --root root --dest "s3://$B/other" --endpoint "$S3_URL"
+	[[ "$stderr" == *"another destination"* ]]
+}
+
+@test "a full disk under the journal: it is said, and pushing goes on" {
+	unshare -rm true 2>/dev/null || skip "no namespaces"
+	cat >inside <<-'END'
+		mount -t tmpfs -o size=256k tmpfs root && mkdir -p root/live/a
+		lv-s3push --root root --dest "s3://$1" --endpoint "$S3_URL" --events events 2>err & pid=$!
+		until grep -qs tree.watched events; do sleep 0.05; done
+		echo segment >root/live/a/1.ts
+		cat /dev/zero >root/full 2>/dev/null
+		for n in 2 3 4; do ln root/live/a/1.ts root/live/a/$n.ts; done
+		until grep -qs 4.ts events; do sleep 0.05; done
+		kill $pid; wait $pid
+	END
+	timeout 60 unshare -rm sh inside "$B" 3>&-
+	stored live/a/4.ts
+}
+
+@test "dry run: says what it would put, and puts nothing; a full standard output is an error" {
+	segment live/a/720p/1.ts
+	playlist live/a/720p/index.m3u8 1.ts
+	once --dry-run >out
+	diff out - <<-'END'
+		put live/a/720p/1.ts (video/mp2t; public, max-age=86400, immutable)
+		put live/a/720p/index.m3u8 (application/vnd.apple.mpegurl; public, max-age=2)
+	END
+	[ -z "$(s3_keys "$B")" ]
+	run -74 bash -c 'lv-s3push --root root --dest "s3://$1" --endpoint "$S3_URL" --dry-run >/dev/full' - "$B"
+}
+
+@test "a limit of the bandwidth is kept" {
+	segment live/a/720p/1.ts 600000
+	local began=${EPOCHREALTIME/./} took
+	once --max-kbps 2400
+	took=$((${EPOCHREALTIME/./} - began))
+	((took > 1600000))
+	stored live/a/720p/1.ts
+}
