@@ -23,6 +23,7 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
 PKG_lv-auth      = openssl libpq
+PKG_lv-notify    = hiredis libpq
 PKG_lv-s3push    = libcurl expat libcrypto
 PKG_test_sigv4   = libcrypto
 PKG_test_s3      = expat libcrypto

@@ -17,10 +17,10 @@ self=$here/${BASH_SOURCE[0]##*/}
 build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-dev libssl-dev zlib1g-dev
 	libmicrohttpd-dev libwebsockets-dev libwebsockets-evlib-ev libavformat-dev libavcodec-dev libavfilter-dev
 	libavutil-dev libswscale-dev libswresample-dev libseccomp-dev libjwt-dev libpq-dev
-	libcurl4-openssl-dev libexpat1-dev)
+	libcurl4-openssl-dev libexpat1-dev libhiredis-dev)
 run_packages=(ffmpeg curl jq)
 test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3 haproxy systemd
-	postgresql nginx-light libnginx-mod-rtmp chromium chromium-driver
+	postgresql redis-server redis-tools nginx-light libnginx-mod-rtmp chromium chromium-driver
 	radosgw ceph-mon ceph-osd ceph-common awscli
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)

@@ -1,0 +1,220 @@
+#include "notify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hiredis/hiredis.h>
+
+#include "die.h"
+
+#define CONNECT_S 2
+#define ANSWER_S 5
+#define MARK_KEEP_S 86400 /* far beyond the age of what is still told */
+
+static const char script[] =
+	"local mark = redis.call('GET', KEYS[1]) or ''\n"
+	"if mark ~= ARGV[1] then return 0 end\n"
+	"for i = 6, #ARGV do\n"
+	"	local inbox = 'inbox:' .. ARGV[i]\n"
+	"	if redis.call('LPUSH', inbox, ARGV[3]) > tonumber(ARGV[4]) then\n"
+	"		redis.call('LTRIM', inbox, 0, ARGV[4] - 1)\n"
+	"	end\n"
+	"	redis.call('EXPIRE', inbox, ARGV[5])\n"
+	"	redis.call('PUBLISH', 'notify:' .. ARGV[i], ARGV[3])\n"
+	"end\n"
+	"redis.call('SET', KEYS[1], ARGV[2], 'EX', " /* MARK_KEEP_S */;
+
+struct box {
+	redisContext *c;
+	char *password, *text; /* text: the URL, in pieces */
+	const char *host, *path;
+	int port, number;
+	char sha[41];
+	char why[160];
+};
+
+/* redis://HOST[:PORT][/NUMBER] or unix:PATH */
+static const char *
+take_url(struct box *b, char *s)
+{
+	char *end, *slash, *colon;
+	long v;
+
+	b->port = 6379;
+	if (!strncmp(s, "unix:", 5)) {
+		b->path = s + 5;
+		if (!strncmp(b->path, "//", 2))
+			b->path += 2;
+		return *b->path == '/' ? NULL : "unix: and a path";
+	}
+	if (strncmp(s, "redis://", 8))
+		return "redis://HOST[:PORT][/NUMBER] or unix:PATH";
+	s += 8;
+	if ((slash = strchr(s, '/'))) {
+		*slash++ = '\0';
+		v = strtol(slash, &end, 10);
+		if (*end || v < 0 || v > 1023)
+			return "the database behind the / is a number";
+		b->number = (int)v;
+	}
+	if (*s == '[' && (end = strchr(s, ']'))) {
+		*end = '\0';
+		b->host = s + 1;
+		colon = end[1] == ':' ? end + 1 : NULL;
+	} else {
+		b->host = s;
+		colon = strrchr(s, ':');
+	}
+	if (colon) {
+		*colon++ = '\0';
+		v = strtol(colon, &end, 10);
+		if (*end || v < 1 || v > 65535)
+			return "the port is a number";
+		b->port = (int)v;
+	}
+	return *b->host ? NULL : "no host";
+}
+
+int
+box_new(struct box **out, const char *url, const char *password, const char **why)
+{
+	struct box *b;
+
+	*why = "";
+	if (strchr(url, '@'))
+		return -EACCES;
+	if (!(b = calloc(1, sizeof(*b))) || !(b->text = strdup(url)) ||
+		(password && !(b->password = strdup(password)))) {
+		box_free(&b);
+		return -ENOMEM;
+	}
+	if ((*why = take_url(b, b->text))) {
+		box_free(&b);
+		return -EINVAL;
+	}
+	*out = b;
+	return 0;
+}
+
+void
+box_free(struct box **b)
+{
+	if (*b) {
+		if ((*b)->c)
+			redisFree((*b)->c);
+		if ((*b)->password)
+			explicit_bzero((*b)->password, strlen((*b)->password));
+		free((*b)->password);
+		free((*b)->text);
+		free(*b);
+	}
+	*b = NULL;
+}
+
+/* The connection is of no more use. */
+static int
+failed(struct box *b, const char *why)
+{
+	snprintf(b->why, sizeof(b->why), "%.*s", (int)strcspn(why, "\r\n"), why);
+	if (b->c)
+		redisFree(b->c);
+	b->c = NULL;
+	return -EIO;
+}
+
+static int
+broken(struct box *b)
+{
+	return failed(b, b->c->err ? b->c->errstr : "no memory");
+}
+
+/* Takes r: 0 with what the answer says in text, or -EIO. */
+static int
+take(struct box *b, redisReply *r, char *text, size_t cap)
+{
+	int result = 0;
+
+	if (!r)
+		return broken(b);
+	if (r->type == REDIS_REPLY_ERROR)
+		result = failed(b, r->str);
+	else if (text)
+		snprintf(text, cap, "%s", r->type == REDIS_REPLY_STRING ? r->str : "");
+	freeReplyObject(r);
+	return result;
+}
+
+int
+box_open(struct box *b)
+{
+	const struct timeval connect = { CONNECT_S, 0 }, answer = { ANSWER_S, 0 };
+	char lua[sizeof(script) + 32];
+	int r;
+
+	if (b->c)
+		return 0;
+	b->c = b->path ? redisConnectUnixWithTimeout(b->path, connect) :
+		redisConnectWithTimeout(b->host, b->port, connect);
+	if (!b->c)
+		return failed(b, "no memory");
+	if (b->c->err)
+		return broken(b);
+	redisSetTimeout(b->c, answer);
+	if (b->password && (r = take(b, redisCommand(b->c, "AUTH %s", b->password), NULL, 0)) < 0)
+		return r;
+	if (b->number && (r = take(b, redisCommand(b->c, "SELECT %d", b->number), NULL, 0)) < 0)
+		return r;
+	snprintf(lua, sizeof(lua), "%s%d) return 1", script, MARK_KEEP_S);
+	return take(b, redisCommand(b->c, "SCRIPT LOAD %s", lua), b->sha, sizeof(b->sha));
+}
+
+int
+box_mark(struct box *b, const char *broadcast, char mark[BOX_MARK])
+{
+	return take(b, redisCommand(b->c, "GET notified:%s", broadcast), mark, BOX_MARK);
+}
+
+int
+box_tell(struct box *b, const char *broadcast, const char *from, const char *to, const char *message,
+	const char *users, int count)
+{
+	const char **argv = calloc((size_t)count + 9, sizeof(*argv));
+	char key[64], keep[16], keep_s[16];
+	int i, r;
+
+	if (!argv)
+		return failed(b, "no memory");
+	snprintf(key, sizeof(key), "notified:%s", broadcast);
+	snprintf(keep, sizeof(keep), "%d", BOX_KEEP);
+	snprintf(keep_s, sizeof(keep_s), "%d", BOX_KEEP_S);
+	memcpy(argv, (const char *[]){ "EVALSHA", b->sha, "1", key, from, to, message, keep, keep_s },
+		9 * sizeof(*argv));
+	for (i = 0; i < count; i++, users += strlen(users) + 1)
+		argv[9 + i] = users;
+	r = redisAppendCommandArgv(b->c, count + 9, argv, NULL);
+	free(argv);
+	return r == REDIS_OK ? 0 : broken(b);
+}
+
+int
+box_told(struct box *b)
+{
+	redisReply *r;
+	int told;
+
+	if (redisGetReply(b->c, (void **)&r) != REDIS_OK)
+		return broken(b);
+	told = r->type == REDIS_REPLY_INTEGER && r->integer;
+	if (r->type == REDIS_REPLY_ERROR)
+		told = failed(b, r->str);
+	freeReplyObject(r);
+	return told;
+}
+
+const char *
+box_why(const struct box *b)
+{
+	return b->why;
+}
