@@ -76,6 +76,19 @@ ask_notice(enum ask_kind kind)
 	return NULL;
 }
 
+static int
+take_password(const json_t *o, struct adobe_answer *to)
+{
+	const json_t *p = json_object_get(o, "password");
+
+	if (!p)
+		return 0;
+	return take_text(p, "user", to->user, sizeof(to->user)) |
+		take_text(p, "challenge", to->challenge, sizeof(to->challenge)) |
+		take_text(p, "own", to->own, sizeof(to->own)) |
+		take_text(p, "response", to->response, sizeof(to->response));
+}
+
 int
 ask_parse(struct ask *a, const char *line, size_t n)
 {
@@ -99,6 +112,7 @@ ask_parse(struct ask *a, const char *line, size_t n)
 	r |= take_int(o, "epoch", &a->epoch);
 	r |= take_int(o, "origin_ms", &a->origin_ms);
 	r |= take_int(o, "at_ms", &a->at_ms);
+	r |= take_password(o, &a->password);
 	a->key_bad = take_text(o, "key", a->key, sizeof(a->key)) < 0 || !*a->key || foreign;
 	if (ask) {
 		a->kind = !strcmp(ask, "publish") ? ASK_PUBLISH : ASK_OTHER;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "adobe.h"
+
 #define ASK_LINE_MAX (16 << 10)
 
 enum ask_kind {
@@ -33,6 +35,7 @@ struct ask {
 	char session[129], broadcast[27], stream[65];
 	int64_t epoch, origin_ms, at_ms; /* 0 when absent */
 	bool key_bad;
+	struct adobe_answer password; /* in place of a key; its user is "" when there is none */
 };
 
 const char *ask_notice(enum ask_kind); /* the word of a notice */

@@ -164,6 +164,10 @@ take_option(struct key *k, const char *word)
 	}
 	if (!strncmp(word, "until=", 6))
 		return (k->until_ms = keys_date(word + 6)) >= 0 ? NULL : "until is not an RFC 3339 date";
+	if (!strncmp(word, "adobe=", 6) && strlen(word) == 6 + KEYS_ADOBE - 1) {
+		memcpy(k->adobe, word + 6, KEYS_ADOBE);
+		return NULL;
+	}
 	return "unknown word";
 }
 
@@ -318,6 +322,15 @@ keys_find(const struct keys *keys, const uint8_t digest[KEYS_DIGEST])
 	return NULL;
 }
 
+const struct key *
+keys_of_user(const struct keys *keys, const struct key *k, const char *user)
+{
+	for (k = k ? k + 1 : keys->all; k && k < keys->all + keys->count; k++)
+		if (*k->adobe && !strcmp(k->stream, user))
+			return k;
+	return NULL;
+}
+
 const char *
 keys_refusal(const struct key *k, const char *app, int64_t now_ms)
 {
@@ -409,6 +422,8 @@ put_line(struct buf *out, const struct key *k, const char *comment, size_t comme
 		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
 		buf_printf(out, " until=%s", date);
 	}
+	if (*k->adobe)
+		buf_printf(out, " adobe=%s", k->adobe);
 	buf_printf(out, "%s%s", k->off ? " off" : "", comment_len ? " " : "");
 	buf_append(out, comment, comment_len);
 	buf_append(out, "\n", 1);
@@ -426,7 +441,8 @@ keys_edit_add(struct buf *out, const char *text, size_t n, const struct key *k)
 
 /* The lines of a stream that are on: the first gets the digest when there is one, the rest "off". */
 static int
-edit(struct buf *out, const char *text, size_t n, const char *stream, const uint8_t *digest)
+edit(struct buf *out, const char *text, size_t n, const char *stream, const uint8_t *digest,
+	const char *adobe)
 {
 	size_t i, len, next, at;
 	const char *why;
@@ -439,10 +455,13 @@ edit(struct buf *out, const char *text, size_t n, const char *stream, const uint
 			buf_append(out, text + i, next);
 			continue;
 		}
-		if (digest && !changed)
+		if (digest && !changed) {
 			memcpy(k.digest, digest, KEYS_DIGEST);
-		else
+			if (*k.adobe)
+				memcpy(k.adobe, adobe, KEYS_ADOBE);
+		} else {
 			k.off = true;
+		}
 		at = comment_at(text + i, len);
 		put_line(out, &k, text + i + at, len - at);
 		changed++;
@@ -453,12 +472,12 @@ edit(struct buf *out, const char *text, size_t n, const char *stream, const uint
 int
 keys_edit_revoke(struct buf *out, const char *text, size_t n, const char *stream)
 {
-	return edit(out, text, n, stream, NULL);
+	return edit(out, text, n, stream, NULL, NULL);
 }
 
 int
 keys_edit_rotate(struct buf *out, const char *text, size_t n, const char *stream,
-	const uint8_t digest[KEYS_DIGEST])
+	const uint8_t digest[KEYS_DIGEST], const char adobe[KEYS_ADOBE])
 {
-	return edit(out, text, n, stream, digest);
+	return edit(out, text, n, stream, digest, adobe);
 }

@@ -1,7 +1,7 @@
 /*
  * keys: the keys file, which says who may publish: text in, answers out, edits as new text.
  *
- * A line: STREAM sha256:HEX [user=ID] [app=NAME] [max_kbps=N] [until=RFC3339] [off]
+ * A line: STREAM sha256:HEX [user=ID] [app=NAME] [max_kbps=N] [until=RFC3339] [adobe=BASE64] [off]
  * Blank lines and what follows a # at the start of a word are comments.
  *
  * Shape:  keys_parse, any number of finds and walks, keys_free.  The edits work on the text and
@@ -24,12 +24,14 @@
 #define KEYS_DIGEST 32     /* bytes of SHA-256 */
 #define KEYS_STREAM_MAX 64 /* [A-Za-z0-9_-] */
 #define KEYS_WORD_MAX 128  /* bytes of a user or an app */
+#define KEYS_ADOBE 25       /* base64(md5(stream ADOBE_SALT key)): the key as a password, see adobe.h */
 #define KEYS_KEY_TEXT 33   /* a new key: 160 bits as 32 characters, and a NUL */
 
 struct key {
 	uint8_t digest[KEYS_DIGEST];
 	char stream[KEYS_STREAM_MAX + 1];
 	char user[KEYS_WORD_MAX + 1], app[KEYS_WORD_MAX + 1]; /* empty: none, any */
+	char adobe[KEYS_ADOBE];                               /* empty: no password */
 	int64_t max_kbps;                                     /* 0: no bound */
 	int64_t until_ms;                                     /* 0: for ever */
 	bool off;
@@ -48,6 +50,9 @@ void keys_free(struct keys **);
 
 /* The entry of a key, in constant time for equal prefixes; NULL when it is unknown. */
 const struct key *keys_find(const struct keys *, const uint8_t digest[KEYS_DIGEST]);
+
+/* The next entry after this one (NULL: the first) whose stream is user and that has a password. */
+const struct key *keys_of_user(const struct keys *, const struct key *, const char *user);
 
 /* NULL when this entry admits a publisher to app now, otherwise why not, for the operator. */
 const char *keys_refusal(const struct key *, const char *app, int64_t now_ms);
@@ -69,6 +74,6 @@ void keys_text(char text[KEYS_KEY_TEXT], const uint8_t random[20]);
 int keys_edit_add(struct buf *out, const char *text, size_t n, const struct key *);
 int keys_edit_revoke(struct buf *out, const char *text, size_t n, const char *stream);
 int keys_edit_rotate(struct buf *out, const char *text, size_t n, const char *stream,
-	const uint8_t digest[KEYS_DIGEST]);
+	const uint8_t digest[KEYS_DIGEST], const char adobe[KEYS_ADOBE]); /* kept where there was one */
 
 #endif

@@ -38,6 +38,8 @@ struct rtmp {
 	uint32_t stream, csid; /* the one that publishes, and where its command came */
 	uint32_t window, received, acknowledged;
 	const char *why;
+	const struct adobe *adobe;
+	struct adobe_answer password;
 	char play_url[512];
 	char app[129], key[256], query[1025], tcurl[513], client[129];
 	bool too_long;
@@ -62,6 +64,12 @@ rtmp_new(struct rtmp **out, size_t max_message, const char *play_url)
 	chunk_init(&r->chunks, EARLY_MAX);
 	*out = r;
 	return 0;
+}
+
+void
+rtmp_ask_password(struct rtmp *r, const struct adobe *a)
+{
+	r->adobe = a;
 }
 
 void
@@ -220,6 +228,24 @@ put_connected(struct rtmp *r, uint32_t csid, double txn)
 	put_command(r, reply_csid(csid), 0, &b);
 }
 
+static int
+reject_connect(struct rtmp *r, uint32_t csid, double txn, const char *description)
+{
+	struct buf b = { 0 };
+
+	put_u32(r, 1, RTMP_CHUNK, -1);
+	amf_put_string(&b, "_error");
+	amf_put_number(&b, txn);
+	amf_put_null(&b);
+	amf_put_object(&b);
+	put_field(&b, "level", "error");
+	put_field(&b, "code", "NetConnection.Connect.Rejected");
+	put_field(&b, "description", description);
+	amf_put_end(&b);
+	put_command(r, reply_csid(csid), 0, &b);
+	return r->out.error ? r->out.error : -EACCES;
+}
+
 void
 rtmp_allow(struct rtmp *r)
 {
@@ -349,6 +375,7 @@ on_connect(struct rtmp *r, uint32_t csid, double txn, struct amf_in *in)
 {
 	struct amf_value object, v;
 	const char *key;
+	char text[ADOBE_TEXT];
 	size_t len;
 	int got, skipped;
 
@@ -369,6 +396,11 @@ on_connect(struct rtmp *r, uint32_t csid, double txn, struct amf_in *in)
 	}
 	if (got == -E2BIG || got == -ELOOP)
 		return got; /* a value of a kind we do not know just ends the list */
+	if (r->adobe && *r->adobe->app && !strcmp(r->app, r->adobe->app)) {
+		if (!adobe_take(r->adobe, r->query, &r->password, text))
+			return reject_connect(r, csid, txn, text);
+		*r->query = '\0'; /* it was all about that */
+	}
 	r->connected = true;
 	r->connect_query = strlen(r->query);
 	put_connected(r, csid, txn);
@@ -409,7 +441,8 @@ on_publish(struct rtmp *r, const struct chunk_message *m, struct amf_in *in, str
 	r->stream = m->stream ? m->stream : 1;
 	r->asked = true;
 	*e = (struct rtmp_event){ .kind = RTMP_PUBLISH, .app = r->app, .key = r->key,
-		.query = r->query, .tcurl = r->tcurl, .client = r->client, .too_long = r->too_long };
+		.query = r->query, .tcurl = r->tcurl, .client = r->client,
+		.password = *r->password.user ? &r->password : NULL, .too_long = r->too_long };
 	return 1;
 }
 

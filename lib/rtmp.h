@@ -7,7 +7,8 @@
  * Owner:  feed borrows; an event's pointers are good until the next call; out is ours, and its
  *         reader consumes it.
  * Errors: next gives 1 for an event, 0 for "feed me", or a final -errno: -EPROTO (rtmp_why says
- *         what), -EMSGSIZE, -E2BIG, -EBADMSG, -ENOMEM.
+ *         what), -EMSGSIZE, -E2BIG, -EBADMSG, -ENOMEM; -EACCES for one that connects again now,
+ *         with the next step of user and password.
  * Limits: a message of 1 MiB before RTMP_PUBLISH is allowed, then max_message; names below.
  * Spec:   RTMP 1.0 (Adobe, 2012), 5.2 handshake, 5.4 and 7 messages; Enhanced RTMP v2, "connect".
  *
@@ -33,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "adobe.h"
 #include "buf.h"
 
 #define RTMP_CHUNK 65536 /* what the peer is told; each of our messages fits in one */
@@ -50,6 +52,7 @@ struct rtmp_event {
 	const uint8_t *body;
 	size_t size;
 	const char *app, *key, *query, *tcurl, *client;
+	const struct adobe_answer *password; /* NULL: nobody was asked for one */
 	bool too_long; /* a name over its bound, or with control characters: nobody's key */
 };
 
@@ -58,6 +61,7 @@ enum rtmp_refusal { RTMP_DENIED, RTMP_BAD_NAME, RTMP_FAILED };
 struct rtmp;
 /* play_url: where players are sent, "%s" in it stands for the stream; "" for nowhere. */
 int rtmp_new(struct rtmp **, size_t max_message, const char *play_url);
+void rtmp_ask_password(struct rtmp *, const struct adobe *); /* first; borrows */
 void rtmp_feed(struct rtmp *, const void *, size_t); /* only after next gave 0 */
 int rtmp_next(struct rtmp *, struct rtmp_event *);
 struct buf *rtmp_out(struct rtmp *);

@@ -24,7 +24,10 @@ struct keyring {
 int keyring_open(struct keyring *, const char *path); /* 0, or an exit status after a message */
 bool keyring_refresh(struct keyring *);               /* true when there are other keys now */
 const struct key *keyring_find(const struct keyring *, const char *key);
+const struct key *keyring_user(const struct keyring *, const struct adobe_answer *); /* its password */
 void keyring_close(struct keyring *);
+/* base64(md5(a b c)), the two hashes of a password (adobe.h). */
+int keyring_password(char out[HASH_MD5_TEXT], const char *a, const char *b, const char *c);
 
 int keyring_status(int err); /* the exit status for a file that cannot be read or written */
 void keyring_complain(int err, const char *doing, const char *path);
@@ -78,6 +81,7 @@ struct hand {
 	const char *path, *url;
 	const char *user, *app, *until;
 	long max_kbps;
+	bool adobe; /* the key is a password too */
 };
 int hand_add(const struct hand *, const char *stream);
 int hand_list(const struct hand *, const char *stream); /* NULL: all */

@@ -467,7 +467,7 @@ db_publish(struct store *store, const struct ask *a)
 	char digest[DBKEY_TEXT];
 	struct request *q;
 
-	if (a->key_bad || dbkey_text(digest, a->key) < 0) {
+	if (a->key_bad || *a->password.user || dbkey_text(digest, a->key) < 0) {
 		verdict_refuse(&store->out, a->id, "unknown key");
 		return;
 	}

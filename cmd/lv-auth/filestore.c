@@ -114,7 +114,8 @@ file_publish(struct store *s, const struct ask *a)
 	int r;
 
 	look_at_keys(f);
-	k = a->key_bad ? NULL : keyring_find(&f->ring, a->key);
+	k = *a->password.user ? keyring_user(&f->ring, &a->password)
+		: a->key_bad ? NULL : keyring_find(&f->ring, a->key);
 	if (keys_refusal(k, a->app, now_ms)) {
 		verdict_refuse(&s->out, a->id, "unknown key");
 		return;

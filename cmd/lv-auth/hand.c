@@ -99,7 +99,9 @@ hand_add(const struct hand *h, const char *stream)
 	k.until_ms = h->until ? keys_date(h->until) : 0;
 	if ((status = begin(h, true, &lock, &old)))
 		goto out;
-	if ((r = hand_new_key(text, k.digest)) < 0) {
+	if ((r = hand_new_key(text, k.digest)) >= 0 && h->adobe)
+		r = keyring_password(k.adobe, stream, ADOBE_SALT, text);
+	if (r < 0) {
 		complain(r, "cannot make a key");
 		status = EX_OSERR;
 	} else if ((r = keys_edit_add(&new, (char *)buf_data(&old), buf_len(&old), &k)) < 0) {
@@ -121,14 +123,15 @@ change(const struct hand *h, const char *stream, bool rotate)
 {
 	struct buf old = { 0 }, new = { 0 };
 	uint8_t digest[HASH_BYTES];
-	char text[KEYS_KEY_TEXT];
+	char text[KEYS_KEY_TEXT], adobe[HASH_MD5_TEXT];
 	int status, lock = -1, r;
 
 	if ((status = begin(h, false, &lock, &old)))
 		goto out;
-	if ((r = hand_new_key(text, digest)) >= 0)
+	if ((r = hand_new_key(text, digest)) >= 0 &&
+		(r = keyring_password(adobe, stream, ADOBE_SALT, text)) >= 0)
 		r = rotate ? keys_edit_rotate(&new, (char *)buf_data(&old), buf_len(&old), stream,
-				     digest) :
+				     digest, adobe) :
 			     keys_edit_revoke(&new, (char *)buf_data(&old), buf_len(&old), stream);
 	if (r < 0) {
 		complain(r, "cannot change %s", h->path);
@@ -174,7 +177,7 @@ hand_list_key(const struct key *k, int64_t now_ms)
 	if (k->until_ms)
 		printf(" until=%s%s", clock_text(date, k->until_ms),
 			now_ms >= k->until_ms ? " expired" : "");
-	printf("%s\n", k->off ? " off" : "");
+	printf("%s%s\n", *k->adobe ? " adobe" : "", k->off ? " off" : "");
 }
 
 /* In the order of the file. */

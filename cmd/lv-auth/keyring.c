@@ -136,6 +136,37 @@ keyring_find(const struct keyring *ring, const char *key)
 	return keys_find(ring->keys, digest);
 }
 
+int
+keyring_password(char out[HASH_MD5_TEXT], const char *a, const char *b, const char *c)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), "%s%s%s", a, b, c);
+	int r = n < (int)sizeof(text) ? hash_md5_text(out, text, (size_t)n) : -EMSGSIZE;
+
+	explicit_bzero(text, sizeof(text));
+	return r;
+}
+
+const struct key *
+keyring_user(const struct keyring *ring, const struct adobe_answer *a)
+{
+	const struct key *k = NULL;
+	char want[HASH_MD5_TEXT];
+	volatile char differ;
+	int i;
+
+	while ((k = keys_of_user(ring->keys, k, a->user))) {
+		if (k->off || strlen(a->response) != HASH_MD5_TEXT - 1 ||
+			keyring_password(want, k->adobe, a->challenge, a->own) < 0)
+			continue;
+		for (differ = 0, i = 0; i < HASH_MD5_TEXT - 1; i++)
+			differ |= (char)(want[i] ^ a->response[i]);
+		if (!differ)
+			return k;
+	}
+	return NULL;
+}
+
 void
 keyring_close(struct keyring *ring)
 {

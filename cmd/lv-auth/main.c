@@ -14,6 +14,7 @@ static int hold_s = 120;
 static struct hand hand;
 static char *user, *app, *until;
 static long max_kbps;
+static int adobe;
 
 static const struct poptOption options[] = {
 	{ "keys", 'k', POPT_ARG_STRING, &keys_path, 0, "the keys are in FILE", "FILE" },
@@ -31,6 +32,8 @@ static const struct poptOption options[] = {
 	{ "max-kbps", 0, POPT_ARG_LONG, &max_kbps, 0, "add: allow at most N kbit/s", "N" },
 	{ "until", 0, POPT_ARG_STRING, &until, 0, "add, ban, gift: good until DATE (RFC 3339)",
 		"DATE" },
+	{ "adobe", 0, POPT_ARG_NONE, &adobe, 0,
+		"add: the key is also the password of a user named STREAM (authmod=adobe)", NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)people_options, 0, "People, with --db:", NULL },
 	OPT_COMMON
 };
@@ -65,6 +68,8 @@ usage_check(char **args)
 		die(EX_USAGE, 0, "--user, --max-kbps and --until go with add only");
 	if (strcmp(args[0], "add") && strcmp(args[0], "check") && app)
 		die(EX_USAGE, 0, "--app goes with add and check only");
+	if (adobe && (db_url || strcmp(args[0], "add")))
+		die(EX_USAGE, 0, "--adobe goes with add and --keys only");
 	if (user && !keys_word_good(user))
 		die(EX_USAGE, 0, "--user: 1 to 128 printable characters without blanks and #");
 	if (app && !keys_word_good(app))
@@ -79,7 +84,7 @@ static int
 run_hand(char **args)
 {
 	usage_check(args);
-	hand = (struct hand){ keys_path, db_url, user, app, until, max_kbps };
+	hand = (struct hand){ keys_path, db_url, user, app, until, max_kbps, adobe };
 	if (!strcmp(args[0], "add"))
 		return db_url ? dbhand_add(&hand, args[1]) : hand_add(&hand, args[1]);
 	if (!strcmp(args[0], "list"))
@@ -135,7 +140,7 @@ main(int argc, char **argv)
 	if (hold_s < 0)
 		die(EX_USAGE, 0, "--hold-s: a number of seconds");
 	if (args[0] && people_command(args[0])) {
-		if (!db_url || user || app || max_kbps)
+		if (!db_url || user || app || max_kbps || adobe)
 			die(EX_USAGE, 0, "%s: with --db, and --until, --by and --reason only", args[0]);
 		return people_run(db_url, args, until);
 	}
@@ -143,7 +148,7 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--by and --reason go with ban only");
 	if (args[0])
 		return run_hand(args);
-	if (user || app || until || max_kbps)
-		die(EX_USAGE, 0, "--user, --app, --max-kbps and --until go with add only");
+	if (user || app || until || max_kbps || adobe)
+		die(EX_USAGE, 0, "--user, --app, --max-kbps, --until and --adobe go with add only");
 	return run_filter();
 }

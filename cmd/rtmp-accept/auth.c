@@ -311,6 +311,24 @@ send_json(struct json *j)
 		auth_line(j->text);
 }
 
+/* User and password: what lv-auth needs to compare the response. */
+static void
+put_password(struct json *j, const struct adobe_answer *a)
+{
+	char text[1024];
+	struct json p;
+
+	json_begin(&p, text, sizeof(text));
+	json_str(&p, "user", a->user);
+	json_str(&p, "salt", ADOBE_SALT);
+	json_str(&p, "challenge", a->challenge);
+	json_str(&p, "own", a->own);
+	json_str(&p, "response", a->response);
+	if (json_end(&p) > 0)
+		json_raw(j, "password", text);
+	explicit_bzero(text, sizeof(text));
+}
+
 int
 auth_ask(const struct ipc_ask *a, const char *proto, const char *session, const char *remote)
 {
@@ -330,6 +348,8 @@ auth_ask(const struct ipc_ask *a, const char *proto, const char *session, const 
 	json_str(&j, "remote", remote);
 	json_str(&j, "session", session);
 	json_str(&j, "client", *a->client ? a->client : NULL);
+	if (*a->password.user)
+		put_password(&j, &a->password);
 	if (!co.waits_since_ms)
 		co.waits_since_ms = clock_mono_ms();
 	send_json(&j);

@@ -176,12 +176,7 @@ text_ends(const char *s, size_t cap)
 static void
 mark_key(uint8_t mark[SHA256_BYTES], const char *key)
 {
-	static uint8_t secret[32];
-	static bool have;
-
-	if (!have)
-		have = getrandom(secret, sizeof(secret), 0) == sizeof(secret);
-	sha256_hmac(mark, secret, sizeof(secret), key, strlen(key), "", 0);
+	sha256_hmac(mark, door.adobe.secret, sizeof(door.adobe.secret), "key", 3, key, strlen(key));
 }
 
 const char *
@@ -203,7 +198,11 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 
 	if (n != sizeof(*a) || (c->state != TALKING && c->state != LIVE) || !text_ends(a->app, sizeof(a->app)) ||
 		!text_ends(a->key, sizeof(a->key)) || !text_ends(a->query, sizeof(a->query)) ||
-		!text_ends(a->tcurl, sizeof(a->tcurl)) || !text_ends(a->client, sizeof(a->client)))
+		!text_ends(a->tcurl, sizeof(a->tcurl)) || !text_ends(a->client, sizeof(a->client)) ||
+		!text_ends(a->password.user, sizeof(a->password.user)) ||
+		!text_ends(a->password.own, sizeof(a->password.own)) ||
+		!text_ends(a->password.challenge, sizeof(a->password.challenge)) ||
+		!text_ends(a->password.response, sizeof(a->password.response)))
 		return false;
 	name_session(c); /* another one each time that it publishes */
 	c->again = false;
@@ -353,6 +352,7 @@ start_session(struct client *c)
 		.max_message_early = 1 << 20,
 		.max_message = RECORD_MAX,
 		.proxied = c->proxied,
+		.adobe = door.adobe,
 		.sandbox = (uint32_t)door.sandbox };
 	char path[4096];
 	char *argv[] = { path, NULL }, *envp[] = { NULL };

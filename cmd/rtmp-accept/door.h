@@ -39,6 +39,7 @@ struct door {
 	int max_connections, max_pending, max_pending_address;
 	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, health_ms, sandbox;
 	int64_t nofile;    /* the limit that programs are given back */
+	struct adobe adobe; /* the app whose publishers have user and password; a secret for our tokens */
 	bool draining;
 	bool takeover; /* a live publisher gives way to a newcomer with its key */
 };

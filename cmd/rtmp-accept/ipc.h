@@ -40,6 +40,8 @@
 
 #include <stdint.h>
 
+#include "adobe.h"
+
 #define IPC_FD 3
 #define IPC_MAX 4096
 
@@ -61,6 +63,7 @@ struct ipc_hello {
 	uint32_t max_message_early, max_message; /* bytes, before and after the verdict */
 	uint32_t sandbox;        /* 0 off, 1 on, 2 log */
 	uint32_t proxied;        /* a PROXY header comes first */
+	struct adobe adobe;      /* its time is the session's to fill in */
 	char play_url[512];      /* told to players: "http://host:8080/watch/%s", may be empty */
 	char remote[64];         /* 203.0.113.9:50122, [2001:db8::1]:50122 */
 };
@@ -74,6 +77,7 @@ struct ipc_peer {
 struct ipc_ask { /* as received, split at '?', bounded, UTF-8; nothing else is checked yet */
 	uint32_t kind;
 	char app[129], key[256], query[1025], tcurl[513], client[129];
+	struct adobe_answer password; /* its user is "" when nobody was asked for one */
 };
 
 struct ipc_verdict {

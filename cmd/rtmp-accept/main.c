@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #define PROXIES 64
 #define TICK_S 0.25
 
-static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control;
+static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control, *password_app;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
@@ -35,6 +36,8 @@ static const struct poptOption options[] = {
 	{ "proxy-from", '\0', POPT_ARG_ARGV, &proxies, 0,
 		"connections from there begin with a PROXY header", "CIDR" },
 	{ "auth", 'a', POPT_ARG_STRING, &auth, 0, "the coprocess that knows stream keys", "COMMAND" },
+	{ "password-app", '\0', POPT_ARG_STRING, &password_app, 0,
+		"publishers to app NAME have user and password (authmod=adobe)", "NAME" },
 	{ "run-dir", 'r', POPT_ARG_STRING, &run_dir, 0, "the sockets of broadcasts are in DIR", "DIR" },
 	{ "control", 'c', POPT_ARG_STRING, &control, 0,
 		"take an operator's requests at PATH (RUNDIR/control) or, with -, from standard input", "PATH" },
@@ -114,6 +117,12 @@ check_options(void)
 	if (i == 3)
 		die(EX_USAGE, 0, "--sandbox %s: not on, off or log", sandbox_how);
 	door.sandbox = (int)i;
+	if (password_app && (!*password_app || strlen(password_app) >= sizeof(door.adobe.app)))
+		die(EX_USAGE, 0, "--password-app: a name of 1 to %d bytes", (int)sizeof(door.adobe.app) - 1);
+	if (password_app)
+		snprintf(door.adobe.app, sizeof(door.adobe.app), "%s", password_app);
+	if (getrandom(door.adobe.secret, sizeof(door.adobe.secret), 0) != sizeof(door.adobe.secret))
+		die(EX_OSERR, -errno, "no random bytes");
 	if (play_url && strlen(play_url) >= sizeof(((struct ipc_hello *)0)->play_url))
 		die(EX_USAGE, 0, "--play-url is longer than 511 bytes");
 }

@@ -202,6 +202,8 @@ ask(const struct rtmp_event *e)
 	copy_text(a.query, sizeof(a.query), e->query);
 	copy_text(a.tcurl, sizeof(a.tcurl), e->tcurl);
 	copy_text(a.client, sizeof(a.client), e->client);
+	if (e->password)
+		a.password = *e->password;
 	if (send(door, &a, sizeof(a), MSG_NOSIGNAL) < 0)
 		leave(IPC_FAILED, "the door is gone");
 	explicit_bzero(&a, sizeof(a));
@@ -218,6 +220,8 @@ digest(void)
 	int r;
 
 	while (!asked && (r = rtmp_next(rtmp, &e)) != 0) {
+		if (r == -EACCES)
+			leave(IPC_OK, "asked for user and password");
 		if (r == -EMSGSIZE)
 			leave(IPC_FAILED, "a message over the limit");
 		if (r < 0)
@@ -404,6 +408,8 @@ main(void)
 		return 71;
 	if (rtmp_new(&rtmp, hello.max_message, hello.play_url) < 0)
 		return 71;
+	hello.adobe.now_s = clock_wall_ms() / 1000;
+	rtmp_ask_password(rtmp, &hello.adobe);
 	began_ms = heard_ms = clock_mono_ms();
 	for (;;)
 		turn();

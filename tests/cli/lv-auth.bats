@@ -7,6 +7,19 @@ setup() {
 	umask 022
 }
 
+@test "--adobe keeps a password's hash beside the key, rotate renews it, and a database has none" {
+	key=$(lv-auth --keys keys add alice --adobe)
+	hash() { printf 'alicelv%s' "$1" | openssl md5 -binary | base64; }
+	grep -q "^alice sha256:[0-9a-f]* adobe=$(hash "$key")$" keys
+	run -0 lv-auth --keys keys list
+	[[ $output == *"... adobe" ]]
+	key=$(lv-auth --keys keys rotate alice)
+	grep -q "adobe=$(hash "$key")$" keys
+	run -64 --separate-stderr lv-auth --keys keys rotate alice --adobe
+	[ "$stderr" = "lv-auth: --adobe goes with add and --keys only" ]
+	run -64 --separate-stderr lv-auth --db postgresql:/// add alice --adobe
+}
+
 @test "add prints a key alone, keeps its digest alone, in a file of mode 0600" {
 	run -0 --separate-stderr lv-auth --keys keys add alice --user 42 --max-kbps 8000
 	[[ $output =~ ^[0-9a-z]{32}$ ]]

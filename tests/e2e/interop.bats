@@ -12,7 +12,7 @@ setup_file() {
 	done >keys
 	chmod 600 keys
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events \
-		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' \
+		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' --password-app secure \
 		--proxy-from 127.0.0.2 --proxy-from 127.0.3.0/24 -- \
 		sh -c 'exec cat >>"$LV_STREAM.flv"' 2>err 3>&- &
 	echo $! >door
@@ -460,4 +460,56 @@ speak() {
 	END
 	cd "$BATS_FILE_TMPDIR"
 	wait_event events 5 '.event=="publish.refused" and .remote=="203.0.113.66:50122" and (.reason | test("from this address"))'
+}
+
+@test "user and password: both rounds, as FMLE has them; a response of another challenge, user or password is none" {
+	cd "$BATS_FILE_TMPDIR"
+	lv-auth --keys keys add "t${BATS_TEST_NUMBER}x0" --adobe >password
+	lv-auth --keys keys add "t${BATS_TEST_NUMBER}x1" --adobe >other
+	speak <<-'END'
+		import base64
+		def md5(*words): return base64.b64encode(hashlib.md5("".join(words).encode()).digest()).decode()
+		password = open("password").read().strip()
+		def connect(auth, name="any"):
+		    p = Peer()
+		    p.shake()
+		    p.send(command("connect", 1, {"app": "secure" + auth, "tcUrl": "rtmp://h/secure" + auth}) +
+		        command("createStream", 2, None) + command("publish", 3, None, name, "live", msid=1))
+		    return p
+		def refused(auth):
+		    p = connect(auth)
+		    info = p.expect("_error")[3]
+		    assert info["code"] == "NetConnection.Connect.Rejected" and p.ended(), info
+		    return info["description"]
+		assert "[ code=403 need auth; authmod=adobe ]" in refused("")
+		assert "[ code=403 need auth; authmod=adobe ]" in refused("?authmod=llnw&user=x")
+		def challenge(user):
+		    text = refused("?authmod=adobe&user=" + user)
+		    assert "?reason=needauth&user=" + user in text
+		    return dict(w.split("=", 1) for w in text.split("?")[1].split("&"))
+		def answer(name, secret, c, own="00c0ffee", **other):
+		    response = md5(md5(name, c["salt"], secret), c["opaque"], own)
+		    said = {"authmod": "adobe", "user": name, "challenge": own, "response": response, "opaque": c["opaque"], **other}
+		    return "?" + "&".join(k + "=" + v for k, v in said.items())
+		user = stream(0)
+		c = challenge(user)
+		p = connect(answer(user, password, c))
+		p.status("NetStream.Publish.Start")
+		p.send(p.media([(8, 0, sound(7))]))
+		assert bodies(kept(1)) == [sound(7)]
+		for wrong in answer(user, "guess", c), answer(user, password, c, response="x"), answer(user, open("other").read().strip(), c):
+		    p = connect(wrong)
+		    assert p.status("NetStream.Publish.Denied") == "unknown key" and p.ended()
+		for wrong in answer(user, password, c, user=stream(1)), answer(user, password, c, opaque="0" * 40), \
+		        answer(user, password, {**c, "opaque": c["opaque"][:-1] + "x"}), answer(user, password, c, opaque=""):
+		    assert "?reason=authfailed" in refused(wrong)
+		p = connect(answer(user, password, c), key(5))  # a good key beside a good password changes nothing
+	END
+	# ffmpeg knows them too
+	run -0 ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=320x180:r=30 -t 1 -c:v libx264 -preset ultrafast -f flv \
+		"rtmp://t${BATS_TEST_NUMBER}x1:$(cat other)@127.0.0.1:$PORT/secure/any"
+	run ! ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=320x180:r=30 -t 1 -c:v libx264 -preset ultrafast -f flv \
+		"rtmp://t${BATS_TEST_NUMBER}x1:$(cat password)@127.0.0.1:$PORT/secure/any"
+	[[ $output == *"unknown key"* ]]
+	run ! grep -rq -e "$(cat password)" -e "$(cat other)" events err keys
 }

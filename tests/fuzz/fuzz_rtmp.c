@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct adobe asker = { .app = "live", .now_s = 1764000000 };
 	static uint8_t shake[1 + 1536 * 2] = { 3 };
 	struct rtmp *r;
 	struct rtmp_event e;
@@ -19,6 +20,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size || rtmp_new(&r, 1 << 16, "http://h/%s") < 0)
 		return 0;
+	if (data[0] & 8)
+		rtmp_ask_password(r, &asker);
 	if (data[0] & 1) {
 		rtmp_feed(r, shake, sizeof(shake));
 		got = rtmp_next(r, &e);

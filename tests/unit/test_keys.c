@@ -139,11 +139,17 @@ edits(void **state)
 	assert_string_equal((char *)buf_data(&out), "# ours\nbroken line\nbob sha256:" C
 		"\nalice sha256:" A " user=7 off # main\n");
 	buf_clear(&out);
-	assert_int_equal(keys_edit_rotate(&out, text, strlen(text), "alice", digest), 1);
+	assert_int_equal(keys_edit_rotate(&out, text, strlen(text), "alice", digest, "c2FsdGVkIGFuZCBoYXNoZWQ="), 1);
 	buf_u8(&out, 0);
 	assert_non_null(strstr((char *)buf_data(&out), "alice sha256:dddd"));
 	assert_non_null(strstr((char *)buf_data(&out), "dd user=7 # main\n"));
 	assert_null(strstr((char *)buf_data(&out), A));
+	buf_clear(&out);
+	text = "alice sha256:" A " adobe=b2xkIG9sZCBvbGQgb2xkISE= user=7\n";
+	assert_int_equal(keys_edit_rotate(&out, text, strlen(text), "alice", digest, "c2FsdGVkIGFuZCBoYXNoZWQ="), 1);
+	buf_u8(&out, 0);
+	assert_non_null(strstr((char *)buf_data(&out), "dd user=7 adobe=c2FsdGVkIGFuZCBoYXNoZWQ=\n"));
+	text = "# ours\nbroken line\nbob sha256:" C "\nalice sha256:" A " user=7 # main";
 	buf_clear(&out);
 	assert_int_equal(keys_edit_revoke(&out, text, strlen(text), "nobody"), 0);
 	assert_int_equal(buf_len(&out), strlen(text));
