@@ -6,7 +6,7 @@
 #define EASED_PERCENT 75 /* of a threshold: below that it is over */
 
 const char *const health_names[HEALTH_PROBLEMS] = { "stalled", "video-stopped", "audio-stopped",
-	"key-frames-rare", "frames-missing", "sound-and-picture-apart", "clock-drift", "bitrate-over" };
+	"key-frames-rare", "frames-missing", "sound-and-picture-apart", "clock-drift", "bitrate-over", "time-short" };
 
 const char *const health_advice[HEALTH_PROBLEMS] = {
 	"nothing arrives; the way from the encoder is interrupted",
@@ -17,6 +17,7 @@ const char *const health_advice[HEALTH_PROBLEMS] = {
 	"the times of sound and picture are far apart",
 	"the encoder's clock and ours run apart",
 	"more is sent than this key allows; lower the encoder's bitrate",
+	"this key is good for another minute",
 };
 
 static int64_t
@@ -35,11 +36,12 @@ begin_period(struct health *h, int64_t now)
 }
 
 void
-health_begin(struct health *h, int64_t now, int64_t period_ms, int64_t max_kbps)
+health_begin(struct health *h, int64_t now, int64_t period_ms, int64_t max_kbps, int64_t until)
 {
 	memset(h, 0, sizeof(*h));
 	h->period_ms = period_ms;
 	h->max_kbps = max_kbps;
+	h->until = until;
 	h->heard = now;
 	begin_period(h, now);
 }
@@ -119,6 +121,7 @@ look_now(struct health *h, int64_t now, unsigned *is)
 	judge(h, HEALTH_STALLED, now - h->heard, HEALTH_QUIET_MS, is);
 	judge(h, HEALTH_VIDEO_STOPPED, both ? h->newest[0] - h->newest[1] : 0, HEALTH_QUIET_MS, is);
 	judge(h, HEALTH_AUDIO_STOPPED, both ? h->newest[1] - h->newest[0] : 0, HEALTH_QUIET_MS, is);
+	judge(h, HEALTH_TIME_SHORT, h->until && now > h->until - HEALTH_TIME_MS, 0, is);
 	h->broken |= (*is & STOPPED) != 0;
 	judge(h, HEALTH_KEYS_RARE, open > h->last_gop ? open : h->last_gop, HEALTH_GOP_MS, is);
 }

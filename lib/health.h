@@ -19,6 +19,7 @@
 #define HEALTH_GOP_MS 4000    /* twice the two seconds of a segment */
 #define HEALTH_APART_MS 500   /* between sound and picture */
 #define HEALTH_DRIFT_MS 1000
+#define HEALTH_TIME_MS 60000 /* before its time is over */
 #define HEALTH_OVER_PERCENT 120 /* of the bitrate that is allowed */
 
 enum health_problem {
@@ -30,6 +31,7 @@ enum health_problem {
 	HEALTH_APART,
 	HEALTH_DRIFT,
 	HEALTH_BITRATE_OVER,
+	HEALTH_TIME_SHORT,
 	HEALTH_PROBLEMS
 };
 extern const char *const health_names[HEALTH_PROBLEMS]; /* "stalled", "video-stopped" ... */
@@ -45,7 +47,7 @@ struct health_report {
 };
 
 struct health {
-	int64_t period_ms, max_kbps; /* 0: no bound */
+	int64_t period_ms, max_kbps, until; /* 0: no bound */
 	int64_t since, heard, drift_base;
 	bool based;
 	int64_t bytes, pictures, gop_ms, key_dts, gap, ahead;
@@ -59,7 +61,8 @@ struct health {
 	int64_t began[HEALTH_PROBLEMS];
 };
 
-void health_begin(struct health *, int64_t now, int64_t period_ms, int64_t max_kbps);
+void health_begin(struct health *, int64_t now, int64_t period_ms, int64_t max_kbps,
+	int64_t until);
 void health_bytes(struct health *, int64_t now, int64_t n);
 void health_frame(struct health *, bool video, bool key, int64_t dts, int32_t cts, int64_t line_now);
 void health_jump(struct health *);

@@ -35,7 +35,7 @@ void keyring_complain(int err, const char *doing, const char *path);
 /* Verdicts, and what else the door is told; each appends a line to out. */
 struct verdict {
 	const char *stream, *user, *broadcast;
-	int64_t origin_ms, epoch, max_kbps; /* max_kbps: 0 is no bound */
+	int64_t origin_ms, epoch, max_kbps, until_ms; /* the last two: 0 is no bound */
 	bool resumed;
 };
 void verdict_allow(struct buf *out, const char *id, const struct verdict *);

@@ -432,7 +432,7 @@ reserved(void *arg, int err, const struct db_rows *rows)
 		o->state = AIRING_RESERVED;
 		verdict_allow(&s->store.out, q->id, &(struct verdict){ .stream = o->stream,
 			.user = q->key.user, .broadcast = o->broadcast, .origin_ms = o->origin_ms,
-			.epoch = o->epoch, .max_kbps = q->key.max_kbps, .resumed = !o->fresh });
+			.epoch = o->epoch, .max_kbps = q->key.max_kbps, .until_ms = q->key.until_ms, .resumed = !o->fresh });
 		reply(q, NULL);
 	}
 }

@@ -129,7 +129,7 @@ file_publish(struct store *s, const struct ask *a)
 	} else {
 		verdict_allow(&s->out, a->id, &(struct verdict){ .stream = x->stream, .user = k->user,
 			.broadcast = x->broadcast, .origin_ms = x->origin_ms, .epoch = x->epoch,
-			.max_kbps = k->max_kbps, .resumed = resumed });
+			.max_kbps = k->max_kbps, .until_ms = k->until_ms, .resumed = resumed });
 	}
 }
 

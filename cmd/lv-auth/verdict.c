@@ -31,6 +31,8 @@ verdict_allow(struct buf *out, const char *id, const struct verdict *v)
 	json_bool(&j, "resumed", v->resumed);
 	if (v->max_kbps)
 		json_int(&j, "max_kbps", v->max_kbps);
+	if (v->until_ms)
+		json_int(&j, "until_ms", v->until_ms);
 	put_line(out, &j);
 }
 

@@ -158,7 +158,8 @@ take_verdict(const json_t *o, struct verdict *v)
 		!text_of(o, "user", v->user, sizeof(v->user)) ||
 		!text_of(o, "broadcast", v->broadcast, sizeof(v->broadcast)) ||
 		!broadcast_name(v->broadcast) || !number_of(o, "origin_ms", INT64_C(1) << 53, &v->origin_ms) ||
-		!number_of(o, "epoch", INT64_C(1) << 53, &v->epoch) || !number_of(o, "max_kbps", 1 << 30, &kbps))
+		!number_of(o, "epoch", INT64_C(1) << 53, &v->epoch) || !number_of(o, "max_kbps", 1 << 30, &kbps) ||
+		!number_of(o, "until_ms", INT64_C(1) << 53, &v->until_ms))
 		return false;
 	v->max_kbps = (int)kbps;
 	return take_env(json_object_get(o, "env"), v);

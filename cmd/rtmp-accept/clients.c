@@ -503,6 +503,7 @@ hand_over(struct client *c, const struct verdict *v)
 {
 	struct keep_session m = { .kind = KEEP_SESSION,
 		.max_kbps = (uint32_t)v->max_kbps,
+		.until_ms = v->until_ms,
 		.epoch = v->epoch,
 		.remote_port = c->port,
 		.local_port = c->local_port };

@@ -52,7 +52,7 @@ struct verdict { /* of the coprocess, checked */
 	char id[65], reason[256];
 	bool allow, resumed, busy;
 	char stream[65], user[65], broadcast[27];
-	int64_t origin_ms, epoch;
+	int64_t origin_ms, epoch, until_ms;
 	int max_kbps;
 	char env[4096]; /* NAME=VALUE, each with its NUL */
 	uint32_t env_len;

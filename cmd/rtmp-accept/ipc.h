@@ -149,6 +149,7 @@ struct keep_state {
 struct keep_session {
 	uint32_t kind;
 	uint32_t max_kbps; /* 0: no bound */
+	int64_t until_ms;  /* Unix time; 0: no bound */
 	int64_t epoch;
 	char session[65], proto[8], remote_ip[48], local_ip[48], app[129], client[129];
 	uint16_t remote_port, local_port;

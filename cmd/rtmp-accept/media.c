@@ -97,7 +97,8 @@ media_begin(void)
 	timeline_session(&timeline, keeper_now());
 	memset(&count, 0, sizeof(count));
 	count.began_ms = clock_mono_ms();
-	health_begin(&health, count.began_ms, keeper.hello.health_ms, keeper.session.max_kbps);
+	health_begin(&health, count.began_ms, keeper.hello.health_ms, keeper.session.max_kbps,
+		keeper.session.until_ms ? count.began_ms + keeper.session.until_ms - clock_wall_ms() : 0);
 	headers_dts = 0;
 	in_gap = false;
 	buf_clear(&in);
@@ -356,7 +357,9 @@ look_at_health(int64_t now)
 	keeper.problems = health.problems;
 	if (whole || began || ended)
 		keeper_tell_state();
-	if (whole && health.over >= OVER_PERIODS) {
+	if (health.until && now >= health.until) {
+		keeper_close_publisher("the time of this key is over");
+	} else if (whole && health.over >= OVER_PERIODS) {
 		snprintf(why, sizeof(why), "%d kbit/s are allowed, %d were sent", (int)keeper.session.max_kbps,
 			(int)r.kbps);
 		keeper_close_publisher(why);

@@ -8,6 +8,7 @@ setup() {
 	lv-auth --keys keys add good >good
 	lv-auth --keys keys add rare >rare
 	lv-auth --keys keys add much >much
+	lv-auth --keys keys add brief --until "$(date -u -d '+8 seconds' +%FT%TZ)" >brief
 	sed -i '/^much /s/$/ max_kbps=100/' keys
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events --grace-ms 200 \
 		--drain-s 0 --health-ms 1000 -- sh -c 'exec cat >/dev/null' 2>err 3>&- &
@@ -30,6 +31,8 @@ publish() { # NAME GOP OPTION...
 @test "a report a period; problems begin, are listed, and end with their publisher; too much is warned of, then ended" {
 	publish good 30 -t 5 3>&- &
 	local good=$!
+	publish brief 30 -t 30 >brief.end 2>&1 3>&- &
+	local brief=$!
 	publish rare 900 -t 7 3>&- &
 	local rare=$!
 	run ! publish much 30 -t 20
@@ -52,6 +55,9 @@ publish() { # NAME GOP OPTION...
 	wait_event events 10 '.event=="problem.ended" and .stream=="rare" and .problem=="key-frames-rare" and .dur_ms>500'
 	wait_event events 10 '.event=="broadcast.ended" and .stream=="rare"'
 
+	run ! wait "$brief"
+	grep -q "Server error: the time of this key is over" brief.end
+	wait_event events 10 '.event=="problem.began" and .stream=="brief" and .problem=="time-short"'
 	wait_event events 10 '.event=="publish.health" and .stream=="good" and .fps>27 and .fps<33 and .gop_ms==1000 and .b_frames
 		and .kbps>200 and .kbps<2000 and .av_gap_ms<200 and .av_gap_ms>-200 and .drift_ms<500 and .drift_ms>-500'
 	# (a busy machine may well make it stall)

@@ -11,7 +11,7 @@
 
 /* A publisher, as it should be and is not. */
 struct publisher {
-	int64_t frame_ms, gop_ms, apart_ms, burst_bytes, max_kbps;
+	int64_t frame_ms, gop_ms, apart_ms, burst_bytes, max_kbps, until;
 	double speed; /* of its clock */
 	int64_t stops, stop_until; /* all of it */
 	int64_t video_stops, audio_stops, slow_from, jump_at;
@@ -32,7 +32,7 @@ run(const struct publisher *p, char *text, size_t cap, struct health_report *las
 	int i;
 
 	*text = '\0';
-	health_begin(&h, 0, 10000, p->max_kbps);
+	health_begin(&h, 0, 10000, p->max_kbps, p->until);
 	for (now = 0; now <= 60000; now += 20) {
 		bool there = now < p->stops || now >= p->stop_until;
 
@@ -123,6 +123,9 @@ each_fault_has_its_name_and_its_end(void **state)
 	p = good;
 	p.max_kbps = 1000;
 	is(&p, "+bitrate-over@10 ", &r);
+	p = good;
+	p.until = 90000;
+	is(&p, "+time-short@30 ", &r);
 	p = good;
 	p.b_frames = 1;
 	is(&p, "", &r);
