@@ -22,8 +22,8 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
-PKG_lv-auth      = openssl libpq
 PKG_lv-notify    = hiredis libpq
+PKG_lv-auth      = openssl libpq libjwt
 PKG_lv-s3push    = libcurl expat libcrypto
 PKG_test_sigv4   = libcrypto
 PKG_test_s3      = expat libcrypto
@@ -32,13 +32,17 @@ PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libsw
 LIBS_lv-transcode = -lm
 LIBS_test_ladder  = -lm
 PKG_test_ticket   = libjwt libcrypto
+PKG_test_room     = libjwt libcrypto
 PKG_fuzz_ticket   = libjwt libcrypto
+PKG_fuzz_chat     = libjwt libcrypto
 PKG_lv-remux     = libavformat libavcodec libavutil libseccomp
 PKG_lv-vod       = libseccomp
 LIBS_lv-vod      = -lm
 PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
 LIBS_lv-s3push   = -lev
+PKG_lv-chatd     = libwebsockets libjwt libcrypto
+LIBS_lv-chatd    = -lev
 LIBS_rtmp-accept = -lev
 
 # Small static programs that rtmp-accept starts; they live in libexec/lv.  rtmp-tls shares its pages of

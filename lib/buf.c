@@ -27,7 +27,7 @@ buf_reserve(struct buf *b, size_t n)
 
 	if (b->error)
 		return NULL;
-	if (b->cap - b->end >= n)
+	if (b->bytes && b->cap - b->end >= n)
 		return b->bytes + b->end;
 	if (n > SIZE_MAX / 2 - len || (b->max && len + n > b->max)) {
 		b->error = -EMSGSIZE;

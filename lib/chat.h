@@ -1,0 +1,81 @@
+/*
+ * chat: what a client may say to a chat room, read from a WebSocket message.  No I/O.
+ *
+ * Shape:  chat_read for each message; chat_id_* for the ids that are offsets too.
+ * Errors: chat_read gives 0, or -EBADMSG with *notice, the stable id of the refusal, set.
+ * Limits: those of the fields below; unknown fields are ignored.
+ */
+#ifndef LV_CHAT_H
+#define LV_CHAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ticket.h"
+
+#define CHAT_TEXT_MAX 500    /* characters of a message */
+#define CHAT_REASON_MAX 200  /* bytes */
+#define CHAT_REF_MAX 64      /* bytes */
+#define CHAT_EMOTE_MAX 32    /* bytes */
+#define CHAT_FRAME_MAX 8192  /* bytes of a WebSocket message: every character as two \\uXXXX */
+#define CHAT_TIMEOUT_MAX_S (14 * 24 * 3600)
+#define CHAT_SLOW_MAX_S 120
+#define CHAT_FOLLOWERS_MAX_MIN 129600
+#define CHAT_GIFTS_MAX 1000
+
+/* When it was said, and a number within the millisecond: "1764000000000-0", as Redis Streams have it. */
+struct chat_id {
+	uint64_t ms, seq;
+};
+#define CHAT_ID_TEXT 42
+int chat_id_read(struct chat_id *, const char *text); /* -EINVAL */
+const char *chat_id_text(char text[CHAT_ID_TEXT], struct chat_id);
+int chat_id_order(struct chat_id, struct chat_id); /* below, equal to or above 0 */
+
+enum chat_kind {
+	CHAT_AUTH = 1,
+	CHAT_MESSAGE, /* anybody with a token */
+	CHAT_EMOTE,
+	CHAT_DELETE, /* moderators */
+	CHAT_TIMEOUT,
+	CHAT_BAN,
+	CHAT_UNBAN,
+	CHAT_CLEAR,
+	CHAT_MODES,
+	CHAT_PIN,
+	CHAT_UNPIN,
+	CHAT_SUB, /* the service that knows of them */
+	CHAT_GIFT,
+	CHAT_RAID,
+};
+const char *chat_kind_text(enum chat_kind);
+int chat_kind(const char *text); /* -EINVAL */
+
+struct chat_modes {
+	int slow_s;        /* between two messages of a person; 0: off */
+	int followers_min; /* follows for so many minutes or more; -1: off */
+	bool subs, emote, unique;
+};
+
+struct chat_ask {
+	enum chat_kind kind;
+	char token[TICKET_TEXT_MAX + 1];
+	char text[CHAT_TEXT_MAX * 4 + 1];
+	char emote[CHAT_EMOTE_MAX + 1];
+	char ref[CHAT_REF_MAX + 1]; /* the client's own word for this, given back */
+	char user[TICKET_USER_MAX + 1], name[TICKET_NAME_MAX + 1];
+	char reason[CHAT_REASON_MAX + 1];
+	struct chat_id id; /* delete, pin; the message replied to */
+	bool has_id;
+	int64_t seconds; /* timeout */
+	int tier, count; /* sub, gift; the viewers of a raid */
+	struct chat_modes modes;
+	bool has_slow, has_followers, has_subs, has_emote, has_unique;
+};
+
+int chat_read(struct chat_ask *, const char *text, size_t n, const char **notice);
+
+const char *chat_notice_text(const char *notice); /* a refusal's id in words for people */
+
+#endif

@@ -1,0 +1,370 @@
+/* room, chat, rate, table: a chat room's rules, without a socket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "rate.h"
+#include "room.h"
+#include "table.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+#define NOW 1764000000000
+
+static void
+what_may_be_said(void **state)
+{
+	static const struct {
+		const char *text, *notice;
+	} table[] = {
+		{ "{\"type\":\"message\",\"text\":\"hi\"}", NULL },
+		{ "{\"type\":\"message\",\"text\":\"hi\",\"reply\":\"12-3\",\"ref\":\"a\",\"more\":[{}]}", NULL },
+		{ "{\"type\":\"message\",\"text\":\"\"}", "text_missing" },
+		{ "{\"type\":\"message\",\"text\":\"  \"}", "text_missing" },
+		{ "{\"type\":\"message\",\"text\":\"a\\tb\"}", "text_refused" },
+		{ "{\"type\":\"message\",\"text\":\"a\",\"reply\":\"12\"}", "field_missing" },
+		{ "{\"type\":\"message\",\"text\":\"a\",\"ref\":\"\"}", "field_missing" },
+		{ "{\"type\":\"message\",\"text\":\"a\",\"ref\":5}", "field_missing" },
+		{ "{\"type\":\"emote\",\"emote\":\"Kappa_1:-\"}", NULL },
+		{ "{\"type\":\"emote\",\"emote\":\"<b>\"}", "field_missing" },
+		{ "{\"type\":\"emote\"}", "field_missing" },
+		{ "{\"type\":\"auth\"}", "field_missing" },
+		{ "{\"type\":\"delete\",\"id\":\"1-2\"}", NULL },
+		{ "{\"type\":\"delete\"}", "field_missing" },
+		{ "{\"type\":\"timeout\",\"user\":\"1\",\"seconds\":1209600}", NULL },
+		{ "{\"type\":\"timeout\",\"user\":\"1\",\"seconds\":1209601}", "field_missing" },
+		{ "{\"type\":\"timeout\",\"user\":\"1\",\"seconds\":0}", "field_missing" },
+		{ "{\"type\":\"timeout\",\"seconds\":1}", "field_missing" },
+		{ "{\"type\":\"modes\",\"slow\":120,\"followers\":-1}", NULL },
+		{ "{\"type\":\"modes\",\"subs\":1}", "field_missing" },
+		{ "{\"type\":\"gift\",\"user\":\"1\",\"count\":1000}", NULL },
+		{ "{\"type\":\"gift\",\"user\":\"1\"}", "field_missing" },
+		{ "{\"type\":\"raid\",\"user\":\"bob\",\"viewers\":0}", NULL },
+		{ "{\"type\":\"viewers\"}", "unknown_type" },
+		{ "{\"type\":\"\"}", "unknown_type" },
+		{ "{}", "bad_message" },
+		{ "[]", "bad_message" },
+		{ "{\"type\":\"clear\"} {}", "bad_message" },
+		{ "", "bad_message" },
+	};
+	struct chat_ask a;
+	const char *no;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(table); i++) {
+		int r = chat_read(&a, table[i].text, strlen(table[i].text), &no);
+
+		if (r != (table[i].notice ? -EBADMSG : 0) || (no && strcmp(no, table[i].notice)))
+			fail_msg("%s: %s", table[i].text, no);
+		assert_true(!no || strcmp(chat_notice_text(no), no));
+	}
+}
+
+static void
+ids(void **state)
+{
+	static const char *const bad[] = { "", "1", "-", "1-", "-1", "1-1x", " 1-1", "+1-1",
+		"18446744073709551616-0" };
+	struct chat_id a, b;
+	char text[CHAT_ID_TEXT];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(bad); i++)
+		assert_int_equal(chat_id_read(&a, bad[i]), -EINVAL);
+	assert_int_equal(chat_id_read(&a, "18446744073709551615-18446744073709551615"), 0);
+	assert_string_equal(chat_id_text(text, a), "18446744073709551615-18446744073709551615");
+	assert_int_equal(chat_id_read(&a, "7-9"), 0);
+	assert_int_equal(chat_id_read(&b, "7-10"), 0);
+	assert_true(chat_id_order(a, b) < 0 && chat_id_order(b, a) > 0 && !chat_id_order(a, a));
+	b.ms = 6;
+	assert_true(chat_id_order(a, b) > 0);
+}
+
+static void
+rates(void **state)
+{
+	struct rate r = { 0 };
+	int n;
+
+	(void)state;
+	for (n = 0; n < 20; n++)
+		assert_int_equal(rate_take(&r, 1000 + n * 10, 20, 5000, 0), 0);
+	assert_int_equal(rate_take(&r, 1200, 20, 5000, 0), 4800); /* till the first leaves the window */
+	assert_int_equal(rate_take(&r, 5999, 20, 5000, 0), 1);
+	assert_int_equal(rate_take(&r, 6000, 20, 5000, 0), 0);
+	assert_int_equal(rate_take(&r, 6000, 20, 5000, 0), 10); /* not forty around an edge */
+	assert_int_equal(rate_last_ms(&r), 6000);
+	r = (struct rate){ 0 };
+	assert_int_equal(rate_take(&r, 1000, 20, 5000, 30000), 0); /* slow mode */
+	assert_int_equal(rate_take(&r, 2000, 20, 5000, 30000), 29000);
+	assert_int_equal(rate_take(&r, 2000, 1, 5000, 0), 4000);
+	assert_int_equal(rate_take(&r, 2000, 1, 0, 0), 0); /* no window: no limit */
+}
+
+struct thing {
+	struct table_item item;
+	char name[16];
+};
+
+static void
+tables(void **state)
+{
+	struct table t = { 0 };
+	struct thing *all[500], *i;
+	size_t n, seen = 0;
+
+	(void)state;
+	assert_null(table_find(&t, "x"));
+	assert_null(table_next(&t, NULL));
+	for (n = 0; n < COUNT(all); n++) {
+		all[n] = calloc(1, sizeof(*all[n]));
+		snprintf(all[n]->name, sizeof(all[n]->name), "n%zu", n);
+		assert_int_equal(table_add(&t, &all[n]->item, all[n]->name), 0);
+	}
+	for (n = 0; n < COUNT(all); n++)
+		assert_ptr_equal(table_find(&t, all[n]->name), all[n]);
+	for (n = 0; n < COUNT(all); n += 2) {
+		table_drop(&t, &all[n]->item);
+		assert_null(table_find(&t, all[n]->name));
+		free(all[n]);
+	}
+	for (i = table_next(&t, NULL); i; i = table_next(&t, i))
+		seen++;
+	assert_int_equal(seen, COUNT(all) / 2);
+	table_empty(&t, free);
+	assert_int_equal(t.count, 0);
+}
+
+/* A room with n messages "m0" to "m<n-1>" with the ids 1000-0 on. */
+static struct room *
+room_of(unsigned n)
+{
+	struct chat_id floor = { 999, 0 };
+	struct room *r;
+	char body[200];
+	unsigned i;
+
+	assert_int_equal(room_new(&r, "alice", floor), 0);
+	for (i = 0; i < n; i++) {
+		int len = snprintf(body, sizeof(body), "{\"type\":\"message\",\"user\":\"%u\",\"text\":\"m%u\"}",
+			i % 3, i);
+
+		assert_int_equal(room_apply(r, (struct chat_id){ 1000 + i, 0 }, body, (size_t)len), 0);
+	}
+	return r;
+}
+
+static void
+apply(struct room *r, uint64_t ms, const char *body)
+{
+	assert_int_equal(room_apply(r, (struct chat_id){ ms, 0 }, body, strlen(body)), 0);
+}
+
+/* The texts and types of the frames from at on, parted by blanks; the frames are checked. */
+static void
+expect_text(struct room *r, uint64_t at, uint64_t joined, const char *want)
+{
+	char got[20000] = "", *to = got;
+	const uint8_t *p;
+	size_t n, len, head;
+
+	while ((n = room_batch(r, &at, joined, &p))) {
+		for (; n; p += head + len, n -= head + len) {
+			const char *word;
+			char copy[9000];
+
+			assert_int_equal(p[0], 0x81);
+			head = p[1] < 126 ? 2 : 4;
+			len = p[1] < 126 ? p[1] : get_be16(p + 2);
+			assert_true(p[1] != 127 && head + len <= n);
+			memcpy(copy, p + head, len);
+			copy[len] = '\0';
+			assert_true(!strncmp(copy, "{\"id\":\"", 7) && copy[len - 1] == '}');
+			word = strstr(copy, "\"text\":\"");
+			word = word ? word + 8 : strstr(copy, "\"type\":\"") + 8;
+			to += snprintf(to, (size_t)(got + sizeof(got) - to), "%s%.*s", to == got ? "" : " ",
+				(int)strcspn(word, "\""), word);
+		}
+	}
+	assert_int_equal(at, room_head(r));
+	assert_string_equal(got, want);
+}
+
+static void
+reading(void **state)
+{
+	struct room *r = room_of(6);
+	uint64_t at;
+
+	(void)state;
+	expect_text(r, 0, 0, "m0 m1 m2 m3 m4 m5");
+	expect_text(r, room_back(r, 2), room_head(r), "m4 m5");
+	expect_text(r, room_back(r, 100), room_head(r), "m0 m1 m2 m3 m4 m5");
+	assert_int_equal(room_after(r, (struct chat_id){ 1002, 0 }, &at), 0);
+	expect_text(r, at, at, "m3 m4 m5");
+	assert_int_equal(room_after(r, (struct chat_id){ 1002, 5 }, &at), 0); /* a deleted one's, say */
+	expect_text(r, at, at, "m3 m4 m5");
+	assert_int_equal(room_after(r, (struct chat_id){ 999, 0 }, &at), 0);
+	expect_text(r, at, at, "m0 m1 m2 m3 m4 m5");
+	assert_int_equal(room_after(r, (struct chat_id){ 998, 9 }, &at), -ESTALE); /* before its time */
+	assert_int_equal(room_after(r, (struct chat_id){ 1006, 0 }, &at), -ESTALE); /* yet to come */
+	assert_int_equal(room_apply(r, (struct chat_id){ 1005, 0 }, "{\"type\":\"clear\"}", 16), -EEXIST);
+	assert_int_equal(room_apply(r, (struct chat_id){ 1006, 0 }, "{\"type\":\"auth\"}", 15), -EBADMSG);
+	assert_int_equal(room_apply(r, (struct chat_id){ 1006, 0 }, "[]", 2), -EBADMSG);
+	room_free(&r);
+}
+
+static void
+moderating(void **state)
+{
+	struct room *r = room_of(6);
+
+	(void)state;
+	apply(r, 2000, "{\"type\":\"delete\",\"target\":\"1001-0\"}");
+	expect_text(r, 0, 0, "m0 m2 m3 m4 m5 delete");
+	expect_text(r, room_back(r, 10), room_head(r), "m0 m2 m3 m4 m5"); /* a newcomer */
+	apply(r, 2001, "{\"type\":\"ban\",\"user\":\"0\",\"role\":\"mod\"}");
+	expect_text(r, 0, 0, "m2 m4 m5 delete ban");
+	expect_text(r, room_back(r, 2), room_head(r), "m4 m5");
+	apply(r, 2002, "{\"type\":\"message\",\"user\":\"1\",\"text\":\"x\"}");
+	expect_text(r, room_back(r, 2), room_head(r) - 1, "m5 x"); /* joined before x was said */
+	apply(r, 2003, "{\"type\":\"clear\"}");
+	expect_text(r, 0, 0, "delete ban clear");
+	expect_text(r, 0, room_head(r), "");
+	room_free(&r);
+}
+
+static void
+forgetting(void **state)
+{
+	struct room *r = room_of(ROOM_KEEP + 100);
+	const uint8_t *p;
+	uint64_t at;
+	size_t n, total = 0;
+
+	(void)state;
+	assert_int_equal(room_first(r), 100);
+	assert_int_equal(room_after(r, (struct chat_id){ 1098, 0 }, &at), -ESTALE);
+	assert_int_equal(room_after(r, (struct chat_id){ 1099, 0 }, &at), 0);
+	assert_int_equal(at, 100);
+	while ((n = room_batch(r, &at, 0, &p))) {
+		assert_true(n <= ROOM_BATCH);
+		total += n;
+	}
+	assert_true(total > ROOM_BATCH && at == room_head(r));
+	room_free(&r);
+}
+
+static const char *
+judge(struct room *r, const char *user, enum ticket_role role, int tier, int64_t followed_s,
+	const char *text, int64_t now_ms)
+{
+	struct ticket t = { .role = role, .tier = tier, .followed_s = followed_s, .exp_s = NOW / 1000 + 600 };
+	struct room_verdict v;
+	struct chat_ask a;
+	const char *no;
+
+	snprintf(t.user, sizeof(t.user), "%s", user);
+	assert_int_equal(chat_read(&a, text, strlen(text), &no), 0);
+	no = room_judge(r, *user ? &t : NULL, &a, now_ms, &v);
+	return no ? no : "";
+}
+
+#define SAY "{\"type\":\"message\",\"text\":\"new\"}"
+
+static void
+judging(void **state)
+{
+	struct room *r = room_of(3);
+
+	(void)state;
+	assert_string_equal(judge(r, "", 0, 0, 0, SAY, NOW), "login_required");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW), "");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW + 600000), "token_expired");
+	assert_string_equal(judge(r, "1", 0, 0, 0, "{\"type\":\"clear\"}", NOW), "no_permission");
+	assert_string_equal(judge(r, "1", TICKET_MOD, 0, 0, "{\"type\":\"clear\"}", NOW), "");
+	assert_string_equal(judge(r, "1", TICKET_OWNER, 0, 0, "{\"type\":\"sub\",\"user\":\"1\"}", NOW),
+		"no_permission");
+	assert_string_equal(judge(r, "1", TICKET_SERVICE, 0, 0, "{\"type\":\"sub\",\"user\":\"1\"}", NOW), "");
+	assert_string_equal(judge(r, "1", TICKET_MOD, 0, 0, "{\"type\":\"pin\",\"id\":\"1000-0\"}", NOW), "");
+	assert_string_equal(judge(r, "1", TICKET_MOD, 0, 0, "{\"type\":\"pin\",\"id\":\"1000-1\"}", NOW),
+		"message_unknown");
+	apply(r, NOW, "{\"type\":\"timeout\",\"user\":\"1\",\"until\":1764000001000,\"role\":\"mod\"}");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW + 999), "timed_out");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW + 1000), "");
+	apply(r, NOW + 1, "{\"type\":\"ban\",\"user\":\"1\",\"role\":\"mod\"}");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW), "banned");
+	assert_string_equal(judge(r, "1", TICKET_MOD, 0, 0, SAY, NOW), "");
+	apply(r, NOW + 2, "{\"type\":\"ban\",\"user\":\"1\",\"role\":\"owner\"}");
+	assert_string_equal(judge(r, "1", TICKET_MOD, 0, 0, SAY, NOW), "banned");
+	assert_string_equal(judge(r, "1", TICKET_OWNER, 0, 0, SAY, NOW), "");
+	apply(r, NOW + 3, "{\"type\":\"unban\",\"user\":\"1\"}");
+	assert_string_equal(judge(r, "1", 0, 0, 0, SAY, NOW), "");
+	apply(r, NOW + 4, "{\"type\":\"modes\",\"slow\":7,\"followers\":10,\"subs\":false,\"emote\":true,\"unique\":true}");
+	assert_string_equal(judge(r, "2", 0, 0, 0, SAY, NOW), "followers_only");
+	assert_string_equal(judge(r, "2", 0, 0, NOW / 1000 - 599, SAY, NOW), "followers_only");
+	assert_string_equal(judge(r, "2", 0, 0, NOW / 1000 - 600, SAY, NOW), "emote_only");
+	assert_string_equal(judge(r, "2", 0, 1, 0, "{\"type\":\"emote\",\"emote\":\"a\"}", NOW), "");
+	assert_string_equal(judge(r, "2", TICKET_MOD, 0, 0, SAY, NOW), "");
+	apply(r, NOW + 5, "{\"type\":\"modes\",\"followers\":-1,\"subs\":true,\"unique\":true}");
+	assert_string_equal(judge(r, "2", 0, 0, 0, SAY, NOW), "subs_only");
+	assert_string_equal(judge(r, "2", 0, 1, 0, SAY, NOW), "");
+	assert_string_equal(judge(r, "2", 0, 1, 0, "{\"type\":\"message\",\"text\":\"m2\"}", NOW), "unique_only");
+	room_free(&r);
+}
+
+/* What is composed is applied: text with everything that needs escapes comes through whole. */
+static void
+composing(void **state)
+{
+	struct ticket t = { .user = "4\"2", .name = "\\Zo\xc3\xab", .role = TICKET_MOD, .badges = { "a\"", "b" },
+		.badge_count = 2, .tier = 3, .exp_s = NOW };
+	struct chat_id floor = { 1, 0 };
+	static char body[ROOM_BODY_MAX];
+	struct chat_ask a = { .kind = CHAT_MESSAGE, .ref = "r\"" };
+	struct room *r;
+	int i, n;
+
+	(void)state;
+	for (i = 0; i < CHAT_TEXT_MAX; i++)
+		memcpy(a.text + i * 4, "\xf0\x9f\x98\x80", 5);
+	assert_int_equal(room_new(&r, "alice", floor), 0);
+	assert_true((n = room_body(r, body, &a, &t, NOW)) > 2000);
+	assert_int_equal(room_apply(r, room_next_id(r, NOW), body, (size_t)n), 0);
+	assert_int_equal(room_last(r).ms, NOW);
+	a.kind = CHAT_PIN;
+	a.id = room_last(r);
+	a.has_id = true;
+	assert_true((n = room_body(r, body, &a, &t, NOW)) > 2000);
+	assert_int_equal(room_apply(r, room_next_id(r, NOW - 5), body, (size_t)n), 0);
+	assert_true(room_last(r).ms == NOW && room_last(r).seq == 1);
+	room_free(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_may_be_said),
+		cmocka_unit_test(ids),
+		cmocka_unit_test(rates),
+		cmocka_unit_test(tables),
+		cmocka_unit_test(reading),
+		cmocka_unit_test(moderating),
+		cmocka_unit_test(forgetting),
+		cmocka_unit_test(judging),
+		cmocka_unit_test(composing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
