@@ -111,6 +111,10 @@ bool people_command(const char *name);
 bool people_options_given(void);
 int people_run(const char *url, char **args, const char *until);
 
+/* Tokens for the chat: "token STREAM".  An exit status. */
+extern const struct poptOption token_options[];
+int token_run(char **args, const char *user);
+
 extern const int schema_version;
 int schema_print(void);
 

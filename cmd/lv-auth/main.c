@@ -27,7 +27,7 @@ static const struct poptOption options[] = {
 		"NAME" },
 	{ "hold-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &hold_s, 0,
 		"after a restart, resume broadcasts that were open S seconds ago", "S" },
-	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add: the key belongs to user ID", "ID" },
+	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add, token: it belongs to user ID", "ID" },
 	{ "app", 'a', POPT_ARG_STRING, &app, 0, "add: the key is good for app NAME only", "NAME" },
 	{ "max-kbps", 0, POPT_ARG_LONG, &max_kbps, 0, "add: allow at most N kbit/s", "N" },
 	{ "until", 0, POPT_ARG_STRING, &until, 0, "add, ban, gift: good until DATE (RFC 3339)",
@@ -35,6 +35,7 @@ static const struct poptOption options[] = {
 	{ "adobe", 0, POPT_ARG_NONE, &adobe, 0,
 		"add: the key is also the password of a user named STREAM (authmod=adobe)", NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)people_options, 0, "People, with --db:", NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)token_options, 0, "Tokens for the chat:", NULL },
 	OPT_COMMON
 };
 
@@ -128,9 +129,11 @@ main(int argc, char **argv)
 	args = opt_parse(argc, argv, options,
 		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check | schema |\n"
 		"        ban STREAM USER | unban STREAM USER | follow STREAM USER | unfollow STREAM USER |\n"
-		"        gift STREAM GIVER USER... | vod BROADCAST PATH]", 0, PEOPLE_GIFTS_MAX + 3);
+		"        gift STREAM GIVER USER... | vod BROADCAST PATH | token STREAM]", 0, PEOPLE_GIFTS_MAX + 3);
 	if (args[0] && !strcmp(args[0], "schema") && !args[1])
 		return schema_print();
+	if (args[0] && !strcmp(args[0], "token"))
+		return token_run(args + 1, user);
 	if ((!keys_path || !*keys_path) && !db_url)
 		die(EX_USAGE, 0, "which keys? give --keys FILE or --db URL");
 	if (keys_path && db_url)

@@ -1,0 +1,106 @@
+/*
+ * chatd: what the files of lv-chatd share.  The hall has places, a place is a room with its guests,
+ * a guest is a connection.
+ */
+#ifndef LV_CHATD_CHATD_H
+#define LV_CHATD_CHATD_H
+
+#include <ev.h>
+
+#include "buf.h"
+#include "rate.h"
+#include "room.h"
+#include "table.h"
+#include "ticket.h"
+#include "ws.h"
+
+#define AUDIENCE "lv-chatd"
+
+struct chatd_config {
+	char **origins; /* NULL: pages from anywhere; else exactly these */
+	bool login;     /* nobody stays who has not logged in */
+	int history;    /* messages that a newcomer sees */
+	int per_address, per_user;
+	int ping_s; /* silence after which a guest is asked whether it is there */
+	int messages, window_ms; /* so many messages of a person in any such time */
+};
+
+struct count { /* of connections, by address or user */
+	struct table_item item;
+	int n;
+	char name[];
+};
+
+struct person { /* in a room: how fast he writes */
+	struct table_item item;
+	struct rate rate;
+	char name[];
+};
+
+struct place {
+	struct table_item item; /* first: by the name of the room */
+	struct room *room;
+	struct guest **guests;
+	size_t count, cap;
+	struct table people;
+	struct place *next_dirty;
+	bool dirty;
+	int64_t flushed_ms, empty_ms; /* when it was sent last; since when nobody is here */
+	int64_t second, said_now, said_before; /* entries in this second and in the one before */
+	size_t told; /* the viewers that everybody knows of */
+};
+
+struct hall {
+	struct chatd_config config;
+	struct ev_loop *loop;
+	struct ws *ws;
+	struct ticket_key *key;
+	struct table places, addresses, users;
+	struct place *dirty;
+	ev_prepare flush;
+	ev_timer later, tick;
+	int64_t ticks, messages; /* messages since the start */
+	bool draining;
+};
+
+struct guest {
+	struct hall *hall;
+	struct ws_conn *conn;
+	struct place *place; /* NULL until the handshake is done */
+	size_t index;        /* in the place */
+	uint64_t at, joined; /* the next line of the log to send; the newest when it came */
+	struct buf out;      /* frames for this guest alone, which go first */
+	struct ticket *ticket; /* NULL: anonymous */
+	struct count *address, *user;
+	int64_t came_ms, behind_ms; /* 0: it has taken everything */
+	int64_t pinged_ms;
+	int second, frames; /* of the guest, in this second */
+	int failures;       /* of its tokens */
+	bool must_login, has_offset;
+	struct chat_id offset;
+	char stream[TICKET_STREAM_MAX + 1];
+};
+
+/* hall.c: rooms and who is in them */
+int hall_open(struct hall *, struct ev_loop *);
+void hall_close(struct hall *);
+void hall_drain(struct hall *);
+int hall_enter(struct guest *);  /* its stream's place; -ENOMEM */
+void hall_leave(struct guest *);
+void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
+int hall_count(struct table *, struct count **, const char *name, int max); /* -EMFILE, -ENOMEM */
+void hall_uncount(struct table *, struct count **);
+
+/* guest.c: one connection, as ws calls it */
+int guest_open(void *hall, struct ws_conn *, void **guest);
+void guest_opened(void *guest);
+void guest_message(void *guest, const char *text, size_t n);
+void guest_writable(void *guest);
+void guest_closed(void *guest);
+void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
+void guest_tick(struct guest *, int64_t now_ms); /* every second */
+void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);
+void guest_wait(struct guest *, int64_t wait_ms, const char *ref); /* slowmode */
+void guest_end(struct guest *, unsigned code, const char *reason); /* with advice when to return */
+
+#endif

@@ -1,0 +1,642 @@
+#!/usr/bin/python3
+"""Scenes of a chat, each played by real WebSocket clients against a lv-chatd of its own.
+
+chat.py SCENE...: prints nothing and ends with 0, or says what went otherwise than it should.
+"""
+import asyncio
+import atexit
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import websockets
+
+PATIENCE = 30
+BIN = os.path.join(os.environ["BUILD"], "bin")
+DIR = os.environ.get("BATS_TEST_TMPDIR") or tempfile.mkdtemp()
+SECRET = os.path.join(DIR, "secret")
+
+
+def new_secret(text):
+    with open(SECRET, "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write(text)
+
+
+def token(user, *options, stream="alice"):
+    return subprocess.run(
+        [BIN + "/lv-auth", "token", stream, "--token-secret", SECRET, "--user", user, *options],
+        check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+class Server:
+    def __init__(self, *options, port=0):
+        self.log = os.path.join(DIR, "events-%d" % time.monotonic_ns())
+        self.process = subprocess.Popen(
+            [BIN + "/lv-chatd", "--listen", "127.0.0.1:%d" % port, "--token-secret", SECRET,
+             "--events", self.log, *options], close_fds=True)
+        atexit.register(self.process.kill)
+        self.port = None
+
+    @classmethod
+    async def start(cls, *options, port=0):
+        self = cls(*options, port=port)
+        self.port = (await self.event("server.ready"))["port"]
+        return self
+
+    def events(self, name):
+        try:
+            with open(self.log) as f:
+                return [e for e in map(json.loads, f) if e["event"] == name]
+        except FileNotFoundError:
+            return []
+
+    async def event(self, name, test=lambda e: True):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            assert self.process.poll() is None, "lv-chatd ended with %d" % self.process.returncode
+            for e in self.events(name):
+                if test(e):
+                    return e
+            await asyncio.sleep(0.02)
+        raise AssertionError("no event " + name)
+
+    def url(self, **query):
+        query.setdefault("stream", "alice")
+        return "ws://127.0.0.1:%d/chat?%s" % (self.port, "&".join("%s=%s" % q for q in query.items()))
+
+    def rss_kb(self):
+        with open("/proc/%d/status" % self.process.pid) as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+    async def end(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = await asyncio.to_thread(self.process.wait, PATIENCE)
+        assert status == 0, "lv-chatd ended with %d" % status
+
+
+class Client:
+    @classmethod
+    async def enter(cls, server, user=None, *options, headers=None, **query):
+        self = cls()
+        if user:
+            query["token"] = token(user, *options)
+        self.ws = await websockets.connect(server.url(**query), extra_headers=headers,
+                                           ping_interval=None, max_queue=None, open_timeout=PATIENCE)
+        self.seen = []
+        self.joined = await self.get("joined")
+        return self
+
+    async def next(self):
+        m = json.loads(await asyncio.wait_for(self.ws.recv(), PATIENCE))
+        self.seen.append(m)
+        return m
+
+    async def get(self, kind):
+        while True:
+            m = await self.next()
+            if m["type"] == kind:
+                return m
+
+    async def answer(self, **ask):
+        """Say it, and the next thing heard that has its ref."""
+        ask.setdefault("ref", "r%d" % time.monotonic_ns())
+        await self.send(**ask)
+        while True:
+            m = await self.next()
+            if m.get("ref") == ask["ref"]:
+                return m
+
+    async def send(self, **ask):
+        await self.ws.send(json.dumps(ask))
+
+    async def refused(self, notice, **ask):
+        m = await self.answer(**ask)
+        same(m["type"], "notice")
+        same(m["notice"], notice)
+        assert m["message"] and m["message"] != notice, m
+        return m
+
+    async def accepted(self, **ask):
+        m = await self.answer(**ask)
+        assert m["type"] == ask["type"] and "id" in m, m
+        return m
+
+    async def texts(self, n):
+        """The next n messages, whatever else comes between."""
+        return [(await self.get("message"))["text"] for _ in range(n)]
+
+    async def closed(self):
+        try:
+            while True:
+                await self.next()
+        except websockets.ConnectionClosed as e:
+            return e.rcvd.code if e.rcvd else 1006, e.rcvd.reason if e.rcvd else ""
+
+
+def same(got, want):
+    assert got == want, "got %r, not %r" % (got, want)
+
+
+async def refused_with(status, url, **options):
+    try:
+        await websockets.connect(url, open_timeout=PATIENCE, **options)
+    except websockets.InvalidStatusCode as e:
+        same(e.status_code, status)
+        return
+    raise AssertionError("let in: " + url)
+
+
+async def identity():
+    """Only the token says who somebody is."""
+    s = await Server.start()
+    reader = await Client.enter(s)
+    await reader.refused("login_required", type="message", text="hi", user="1", userId="1", role="owner")
+    zoe = await Client.enter(s, "1", "--name", "Zoë", "--badge", "vip", "--tier", "2")
+    same(zoe.seen[0]["type"], "welcome")
+    m = await zoe.accepted(type="message", text="hé \"quoted\" <b>", user="2", userId="2", name="Eve", role="owner",
+                           badges=["staff"], id="1-1", ts=1)
+    same((m["user"], m["name"], m["badges"], m["tier"], m["text"]),
+         ("1", "Zoë", ["vip"], 2, "hé \"quoted\" <b>"))
+    assert "role" not in m and m["id"] != "1-1" and m["ts"] > 1, m
+    same(await reader.get("message"), m)
+    # in the first frame, and in a header
+    same((await reader.answer(type="auth", token=token("2", "--role", "mod")))["type"], "welcome")
+    same((await reader.accepted(type="message", text="me"))["role"], "mod")
+    await reader.refused("token_refused", type="auth", token=token("3"))  # one person a connection
+    program = await Client.enter(s, headers={"Authorization": "Bearer " + token("4")})
+    same((await program.accepted(type="message", text="me"))["user"], "4")
+    same((await program.accepted(type="emote", emote="Kappa"))["emote"], "Kappa")
+    await s.end()
+
+
+async def tokens():
+    """Bad tokens, other rooms' and expired ones; a new secret on SIGHUP."""
+    s = await Server.start()
+    other = await Client.enter(s)
+    await other.refused("token_refused", type="auth", token=token("1", stream="bob"))
+    same((await other.answer(type="auth", token=token("1", stream="*")))["type"], "welcome")
+    ws = await websockets.connect(s.url(token="a.b.c"))
+    same(json.loads(await ws.recv())["notice"], "token_refused")
+    await ws.wait_closed()
+    same(ws.close_code, 4401)
+    guesser = await Client.enter(s)
+    for _ in range(5):
+        await guesser.send(type="auth", token="eyJhbGciOiJub25lIn0.e30.")
+    same((await guesser.closed())[0], 4401)
+    old = await Client.enter(s, "1")
+    before = token("1")
+    new_secret("another secret of enough bytes, and more")
+    s.process.send_signal(signal.SIGHUP)
+    late = await Client.enter(s)
+    for _ in range(100):
+        if (await late.answer(type="auth", token=token("5")))["type"] == "welcome":
+            break
+        late = await Client.enter(s)
+    else:
+        raise AssertionError("the new secret is not used")
+    await (await Client.enter(s)).refused("token_refused", type="auth", token=before)
+    await old.accepted(type="message", text="who is in stays in")
+    await s.end()
+
+
+async def expiry():
+    """A token that is over writes no more, and a new one continues."""
+    s = await Server.start()
+    c = await Client.enter(s, "1", "--for-s", "3")
+    await c.accepted(type="message", text="in time")
+    while (m := await c.answer(type="emote", emote="a"))["type"] != "notice":
+        await asyncio.sleep(0.3)
+    same(m["notice"], "token_expired")
+    same((await c.answer(type="auth", token=token("1")))["type"], "welcome")
+    await c.accepted(type="message", text="again")
+    await s.end()
+
+
+async def login():
+    """--login: nobody reads without a token, and has five seconds to show it."""
+    s = await Server.start("--login")
+    silent, quick = await Client.enter(s), await Client.enter(s)
+    same((await quick.answer(type="auth", token=token("1")))["type"], "welcome")
+    code, reason = await silent.closed()
+    same((code, json.loads(reason)["reason"]), (4401, "login_required"))
+    await quick.accepted(type="message", text="here")
+    await s.event("chat.counted", lambda e: e["connections"] == 1 and e["messages"] == 1)
+    await s.end()
+
+
+async def limits():
+    """Twenty in five seconds, of a person, wherever from; the wait is the true one; order is kept."""
+    s = await Server.start("--window-ms", "2000")
+    one, two, reader = await Client.enter(s, "1"), await Client.enter(s, "1"), await Client.enter(s)
+    began = time.monotonic()
+    for n in range(20):
+        await (one, two)[n % 2].accepted(type="message", text="m%d" % n)
+    wait = await two.answer(type="message", text="too much", ref="w")
+    same((wait["type"], wait["ref"]), ("slowmode", "w"))
+    left = 2000 - (time.monotonic() - began) * 1000
+    assert left - 20 <= wait["waitMs"] <= 2000, (wait, left)
+    assert (await one.answer(type="emote", emote="x"))["type"] == "slowmode"
+    await (await Client.enter(s, "2")).accepted(type="message", text="another")
+    await asyncio.sleep(wait["waitMs"] / 1000)
+    await one.accepted(type="message", text="now")
+    same(await reader.texts(22), ["m%d" % n for n in range(20)] + ["another", "now"])
+    await s.end()
+
+
+async def history():
+    """Newcomers see the last messages, those who return what they missed, and are told when it is gone."""
+    s = await Server.start("--history", "10", "--window-ms", "0")
+    writer = await Client.enter(s, "1", "--role", "service")
+    lost = await Client.enter(s)
+    for n in range(30):
+        await writer.accepted(type="message", text="m%d" % n)
+    got = [await lost.get("message") for _ in range(20)]
+    same([m["text"] for m in got], ["m%d" % n for n in range(20)])
+    await lost.ws.close()
+    new = await Client.enter(s)
+    same(await new.texts(10), ["m%d" % n for n in range(20, 30)])
+    assert "recovered" not in new.joined, new.joined
+    back = await Client.enter(s, offset=got[-1]["id"])
+    same(back.joined["recovered"], True)
+    await writer.accepted(type="message", text="live")
+    same(await back.texts(11), ["m%d" % n for n in range(20, 30)] + ["live"])
+    same(back.joined["offset"], new.joined["offset"])
+    empty = await Client.enter(s, offset=back.seen[-1]["id"])
+    same(empty.joined["recovered"], True)
+    # more than is kept
+    for n in range(1000):
+        await writer.send(type="message", text="n%d" % n)
+    await empty.texts(1000)
+    gone = await Client.enter(s, offset=got[-1]["id"])
+    same(gone.joined["recovered"], False)
+    same(await gone.texts(10), ["n%d" % n for n in range(990, 1000)])
+    whole = await Client.enter(s, offset=back.seen[-1]["id"])
+    same(whole.joined["recovered"], True)
+    same(await whole.texts(1000), ["n%d" % n for n in range(1000)])
+    for offset in ("1-0", "9999999999999-0", "x"):
+        c = await Client.enter(s, offset=offset)
+        same(c.joined.get("recovered"), None if offset == "x" else False)
+    elsewhere = await Client.enter(s, stream="bob")
+    same(len(elsewhere.seen), 1)
+    await s.end()
+
+
+async def resent():
+    """A message that is sent again after a reconnect, with its ref, is there once."""
+    s = await Server.start()
+    one = await Client.enter(s, "1")
+    m = await one.accepted(type="message", text="once", ref="a1")
+    again = await Client.enter(s, "1")
+    same(await again.get("message"), m)
+    n = await again.refused("duplicate", type="message", text="once", ref="a1")
+    same(n["id"], m["id"])
+    await (await Client.enter(s, "2")).accepted(type="message", text="once", ref="a1")
+    await s.end()
+
+
+async def leaving():
+    """One who leaves takes nobody's messages away; the numbers of viewers are told."""
+    s = await Server.start()
+    a, b, c = [await Client.enter(s) for _ in range(3)]
+    writer = await Client.enter(s, "1")
+    await a.ws.close()
+    b.ws.transport.abort()
+    await writer.accepted(type="message", text="still")
+    same((await c.get("message"))["text"], "still")
+    while (await c.get("viewers"))["count"] != 2:
+        pass
+    await s.end()
+
+
+async def caps():
+    """Connections of an address and of a person are counted; the whole has an end too."""
+    s = await Server.start("--per-address", "3", "--per-user", "2")
+    held = [await Client.enter(s, "1"), await Client.enter(s, "1")]
+    third = await Client.enter(s)
+    await third.send(type="auth", token=token("1"))
+    same((await third.closed())[0], 4429)
+    held.append(await Client.enter(s))
+    await refused_with(429, s.url())
+    await held[0].ws.close()
+    for _ in range(100):
+        try:
+            held[0] = await Client.enter(s, "1")
+            break
+        except websockets.InvalidStatusCode:
+            await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("who has left still counts")
+    await s.end()
+    s = await Server.start("--proxied", "--per-address", "1")
+    a = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.1"})
+    b = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.2"})
+    await refused_with(429, s.url(), extra_headers={"X-Forwarded-For": "10.9.9.9, 192.0.2.2"})
+    for c in (a, b):
+        await c.ws.close()
+    await s.end()
+    s = await Server.start("--max-connections", "2")
+    held = [await Client.enter(s), await Client.enter(s)]
+    try:
+        await Client.enter(s)
+        raise AssertionError("a third of two")
+    except (ConnectionError, EOFError, websockets.WebSocketException):
+        pass
+    await s.end()
+
+
+async def origins():
+    """Pages from elsewhere stay out; what is no page needs a token."""
+    s = await Server.start("--origin", "https://example.org", "--origin", "http://localhost:8080")
+    await Client.enter(s, headers={"Origin": "https://example.org"})
+    await Client.enter(s, headers={"Origin": "http://localhost:8080"})
+    for bad in ("https://example.org.evil.net", "http://example.org", "https://example.org:444", "null"):
+        await refused_with(403, s.url(), origin=bad)
+    program = await Client.enter(s, "1")
+    await program.accepted(type="message", text="a program")
+    same((await (await Client.enter(s)).closed())[0], 4401)
+    await s.end()
+
+
+async def wrong_requests():
+    """Everything that is no request for a room is refused in HTTP; /healthz answers."""
+    s = await Server.start()
+    base = "ws://127.0.0.1:%d" % s.port
+    await refused_with(404, base + "/")
+    await refused_with(404, base + "/chatter?stream=alice")
+    await refused_with(400, base + "/chat")
+    await refused_with(400, base + "/chat?stream=a/b")
+    await refused_with(400, base + "/chat?stream=" + "a" * 65)
+    r, w = await asyncio.open_connection("127.0.0.1", s.port)
+    w.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = (await asyncio.wait_for(r.read(), PATIENCE)).decode()
+    same(answer.split("\r\n")[0], "HTTP/1.1 200 OK")
+    same(json.loads(answer.split("\r\n\r\n")[1])["status"], "ok")
+    w.close()
+    await s.end()
+
+
+async def raw(server, frames, headers=b""):
+    """A handshake by hand, then bytes; what comes back until the end."""
+    r, w = await asyncio.open_connection("127.0.0.1", server.port)
+    w.write(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + headers + b"\r\n")
+    await asyncio.wait_for(r.readuntil(b"\r\n\r\n"), PATIENCE)
+    w.write(frames)
+    data = await asyncio.wait_for(r.read(), PATIENCE)
+    w.close()
+    return data
+
+
+def frame(head, payload, masked=True):
+    n = len(payload)
+    b = bytes([head])
+    m = 0x80 if masked else 0
+    b += bytes([m | n]) if n < 126 else bytes([m | 126]) + n.to_bytes(2, "big")
+    return b + (b"\0\0\0\0" if masked else b"") + payload
+
+
+async def hostile():
+    """No input ends the process, or troubles anybody else."""
+    s = await Server.start("--per-address", "1000")
+    reader = await Client.enter(s)
+    writer = await Client.enter(s, "1")
+    for text in ('', 'not json', '{"n":5}', '5', 'null', '[]', '[' * 2000, '{"type":5}', '{"type":"ban"}',
+                 '{"type":"message"}', '{"type":"message","text":5}', '{"type":"message","text":"a\\u0000b"}',
+                 '{"type":"message","text":"a","text":"b"}', '{"type":"timeout","user":"1","seconds":1e99}',
+                 '{"type":"message","text":"\\ud800"}', '{"type":"joined"}', '{"type":"sub","user":"1"}',
+                 '{"type":"modes","slow":-1}', '{"type":"pin","id":"1-"}', '{"type":"auth","token":{}}'):
+        await writer.ws.send(text)
+        same((await writer.next())["type"], "notice")
+    for text, notice in (("x" * 501, "text_too_long"), (" \u200b", "text_missing"), ("a\u0301" * 3 + "\u0301" * 4,
+                         "text_refused"), ("a\nb", "text_refused"), ("\u202eabc", "text_refused")):
+        await writer.refused(notice, type="message", text=text)
+    await writer.accepted(type="message", text="😀" * 500)
+    hello = b'{"type":"message","text":"x"}'
+    ends = {"reserved bits": frame(0xf1, hello),
+            "a long control frame": frame(0x89, b"x" * 126), "a control frame in pieces": frame(0x09, b"x"),
+            "an unknown opcode": frame(0x83, hello), "binary": frame(0x82, hello),
+            "no UTF-8": frame(0x81, b'{"type":"\xff"}'), "UTF-8 broken over frames": frame(0x01, b"\xe2\x82") +
+            frame(0x80, b"("), "a continuation of nothing": frame(0x80, hello),
+            "a huge length": bytes([0x81, 0xff]) + b"\x7f" + b"\xff" * 7 + b"\0\0\0\0" +
+            b" " * 9000,
+            "too long": frame(0x81, b" " * 9000), "too long in pieces": frame(0x01, b" " * 6000) +
+            frame(0x00, b" " * 6000), "a bad close": frame(0x88, b"\x03\xed")}
+
+    async def ended(what, frames):
+        try:
+            await raw(s, frames)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        except asyncio.TimeoutError:
+            raise AssertionError("goes on after " + what) from None
+
+    async def unfinished(size):  # a handshake that never ends, of which nothing is answered
+        r, w = await asyncio.open_connection("127.0.0.1", s.port)
+        w.write(b"GET /chat?stream=alice&x=" + b"y" * size)
+        same(await asyncio.wait_for(r.read(), PATIENCE), b"")
+        w.close()
+
+    await asyncio.gather(*[ended(*e) for e in ends.items()], *[unfinished(n) for n in (3, 80, 700)])
+    lax = await raw(s, frame(0x81, hello, masked=False) + frame(0x88, b"\x03\xe8"))
+    assert b"login_required" in lax, lax[-200:]  # libwebsockets takes what is not masked
+    split = await raw(s, frame(0x01, b'{"type":"mes') + frame(0x89, b"") + frame(0x80, b'sage","text":"x"}') +
+                      frame(0x88, b"\x03\xe8"))
+    assert b"login_required" in split, split[-200:]
+    await asyncio.wait_for(await reader.ws.ping(b"x" * 125), PATIENCE)
+    flood = await Client.enter(s)
+    for _ in range(200):
+        await flood.ws.send("x")
+    same((await flood.closed())[0], 4429)
+    await writer.accepted(type="message", text="all is well")
+    while (await reader.get("message"))["text"] != "all is well":
+        pass
+    await s.end()
+
+
+async def slow_reader():
+    """Who takes nothing is cut; memory stays, and everybody else gets everything in order."""
+    s = await Server.start()
+    r, w = None, None
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", s.port))
+    sock.sendall(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    assert b"101" in sock.recv(100)
+    quick = await Client.enter(s)
+    writer = await Client.enter(s, "1", "--role", "service")
+    before = s.rss_kb()
+
+    async def write():
+        for n in range(2500):
+            await writer.send(type="message", text="%d " % n + "\U0001f600" * 490)
+            if n % 50 == 0:
+                await asyncio.sleep(0)
+        while (await writer.next()).get("text", "").split(" ")[0] != "2499":
+            pass
+
+    task = asyncio.ensure_future(write())
+    same([t.split(" ")[0] for t in await quick.texts(2500)], [str(n) for n in range(2500)])
+    await task
+    while sock.recv(1 << 20):  # what was on its way, and then the end
+        pass
+    if "asan" not in os.environ["BUILD"]:
+        assert s.rss_kb() < before + 12000, (before, s.rss_kb())
+    await s.end()
+
+
+async def silent():
+    """Who does not answer pings is gone; who does, stays."""
+    s = await Server.start("--ping-s", "1")
+    r, w = await asyncio.open_connection("127.0.0.1", s.port)
+    w.write(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    there = await Client.enter(s)
+    data = await asyncio.wait_for(r.read(), PATIENCE)
+    assert b"\x89\x04ping" in data, data
+    await s.event("client.cut", lambda e: e["reason"] == "not there any more" and e["remote"] == "127.0.0.1")
+    writer = await Client.enter(s, "1")
+    await writer.accepted(type="message", text="there?")
+    same((await there.get("message"))["text"], "there?")
+    w.close()
+    await s.end()
+
+
+async def drain():
+    """SIGTERM: everybody is told when to return, nobody new comes in, and it ends with 0."""
+    s = await Server.start()
+    clients = [await Client.enter(s) for _ in range(20)]
+    writer = await Client.enter(s, "1")
+    await writer.send(type="message", text="last")
+    same((await clients[0].get("message"))["text"], "last")
+    s.process.terminate()
+    waits = set()
+    for c in clients:
+        code, reason = await c.closed()
+        same((code, json.loads(reason)["reason"]), (1012, "restart"))
+        waits.add(json.loads(reason)["retryMs"])
+        assert any(m.get("text") == "last" for m in c.seen)
+    assert len(waits) > 10, waits
+    same(await asyncio.to_thread(s.process.wait, PATIENCE), 0)
+
+
+async def moderation():
+    """Deleting, time-outs, bans: for those who are here, and for those who come later."""
+    s = await Server.start("--window-ms", "0")
+    reader, mod = await Client.enter(s), await Client.enter(s, "9", "--role", "mod")
+    owner = await Client.enter(s, "10", "--role", "owner")
+    troll, good = await Client.enter(s, "1"), await Client.enter(s, "2")
+    first, second = [await troll.accepted(type="message", text=t) for t in ("bad", "worse")]
+    await good.accepted(type="message", text="good")
+    for kind in ({"type": "delete", "id": first["id"]}, {"type": "ban", "user": "2"}, {"type": "clear"},
+                 {"type": "timeout", "user": "2", "seconds": 5}, {"type": "modes", "slow": 5},
+                 {"type": "pin", "id": first["id"]}, {"type": "unban", "user": "2"}):
+        await troll.refused("no_permission", **kind)
+        await reader.refused("login_required", **kind)
+    d = await mod.accepted(type="delete", id=first["id"])
+    same((d["target"], d["by"]), (first["id"], "9"))
+    same((await reader.get("delete"))["target"], first["id"])
+    await mod.refused("message_unknown", type="delete", id=first["id"])
+    same(await (await Client.enter(s)).texts(2), ["worse", "good"])
+    back = await Client.enter(s, offset=first["id"])
+    same([m["type"] for m in [await back.next() for _ in range(3)]], ["message", "message", "delete"])
+    # a time-out hides what he said, ends by itself, and a ban does not
+    t = await mod.accepted(type="timeout", user="1", seconds=1, reason="calm down")
+    same((t["user"], t["seconds"], t["reason"], t["until"]), ("1", 1, "calm down", t["ts"] + 1000))
+    same((await reader.get("timeout"))["user"], "1")
+    same(await (await Client.enter(s)).texts(1), ["good"])
+    same((await troll.refused("timed_out", type="message", text="x"))["until"], t["until"])
+    await asyncio.sleep(1.1)
+    await troll.accepted(type="message", text="sorry")
+    await mod.accepted(type="ban", user="1")
+    await troll.refused("banned", type="message", text="x")
+    await (await Client.enter(s, "1", "--name", "Other")).refused("banned", type="emote", emote="x")
+    await mod.accepted(type="unban", user="1")
+    await troll.accepted(type="message", text="thanks")
+    # who may act on whom
+    await mod.accepted(type="ban", user="10")
+    await owner.accepted(type="message", text="the owner speaks")
+    await owner.accepted(type="ban", user="9")
+    await mod.refused("banned", type="message", text="x")
+    await owner.accepted(type="clear")
+    last = await Client.enter(s)
+    await owner.accepted(type="message", text="fresh")
+    same(await last.texts(1), ["fresh"])
+    await s.event("chat.moderated", lambda e: e["kind"] == "timeout" and e["user"] == "1" and e["by"] == "9" and
+            e["reason"] == "calm down")
+    await s.end()
+
+
+async def modes():
+    """Slow, followers only, subscribers only, emotes only, nothing twice; pins; for newcomers too."""
+    s = await Server.start("--window-ms", "0")
+    mod, viewer = await Client.enter(s, "9", "--role", "mod"), await Client.enter(s, "1")
+    follower = await Client.enter(s, "2", "--followed", "2020-01-01T00:00:00Z")
+    sub = await Client.enter(s, "3", "--tier", "1")
+    await mod.accepted(type="modes", slow=2)
+    m = await viewer.accepted(type="message", text="a")
+    wait = await viewer.answer(type="message", text="b")
+    assert wait["type"] == "slowmode" and 0 < wait["waitMs"] <= 2000, wait
+    for t in "xyz":
+        await mod.accepted(type="message", text=t)
+    r = await mod.accepted(type="modes", slow=0, followers=10)
+    same((r["slow"], r["followers"]), (0, 10))
+    await viewer.refused("followers_only", type="message", text="b")
+    for c in (follower, sub, mod):
+        await c.accepted(type="message", text="b")
+    await mod.accepted(type="modes", followers=-1, subs=True)
+    await follower.refused("subs_only", type="message", text="b")
+    await sub.accepted(type="message", text="c")
+    same((await Client.enter(s)).joined["subs"], True)
+    await mod.accepted(type="modes", subs=False, emote=True)
+    await viewer.refused("emote_only", type="message", text="b")
+    await viewer.accepted(type="emote", emote="Kappa")
+    await mod.accepted(type="modes", emote=False, unique=True)
+    await viewer.refused("unique_only", type="message", text="c")
+    await viewer.accepted(type="message", text="d")
+    await mod.refused("field_missing", type="modes", slow=121)
+    await mod.refused("field_missing", type="modes")
+    p = await mod.accepted(type="pin", id=m["id"])
+    same(p["message"]["text"], "a")
+    same((await Client.enter(s)).joined["pin"]["id"], m["id"])
+    await mod.accepted(type="unpin")
+    assert "pin" not in (await Client.enter(s)).joined
+    await mod.refused("message_unknown", type="pin", id=p["id"])
+    answer = await viewer.accepted(type="message", text="e", reply=m["id"])
+    same(answer["reply"], m["id"])
+    await viewer.refused("message_unknown", type="message", text="f", reply="1-1")
+    await s.end()
+
+
+async def service():
+    """What a back end tells the room: subscriptions, gifts, raids."""
+    s = await Server.start()
+    backend, reader = await Client.enter(s, "billing", "--role", "service"), await Client.enter(s)
+    await (await Client.enter(s, "1", "--role", "owner")).refused("no_permission", type="sub", user="1")
+    await backend.accepted(type="sub", user="1", name="Zoë", tier=2)
+    await backend.accepted(type="gift", user="1", tier=1, count=50)
+    await backend.accepted(type="raid", user="bob", viewers=1200)
+    same((await reader.get("gift"))["count"], 50)
+    same((await reader.get("raid"))["viewers"], 1200)
+    await backend.refused("field_missing", type="gift", user="1", count=100000)
+    await s.end()
+
+
+async def play(scenes):
+    """All at once: most of them wait for clocks."""
+    for scene, end in zip(scenes, await asyncio.gather(*[globals()[s]() for s in scenes], return_exceptions=True)):
+        if end:
+            raise AssertionError(scene + ": " + str(end)[-2000:]) from end
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("out of time"))
+    new_secret("a secret of thirty-two bytes, no less")
+    asyncio.run(play(sys.argv[1:]))
