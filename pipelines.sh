@@ -85,6 +85,27 @@ door() {
 origin() {
 	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --events "$LV_HOME/events.ndjson"
 }
+# A recording of each broadcast that has ended, one after another and behind everything else; those
+# that were missed, too.
+recorder() {
+	local me=$BASHPID
+	trap 'recordings; exit 0' TERM
+	while read -r _; do recordings; done < <(echo && tail -n +1 -f --pid="$me" "$LV_HOME/events.ndjson" |
+		jq --unbuffered -c 'select(.event == "broadcast.ended")')
+}
+recordings() {
+	local dir ended
+	for dir in "$LV_HOME"/archive/*/*; do
+		if [ -e "$dir/recording.json" ] || [ "$(jq .live "$dir/broadcast.json" 2>/dev/null)" != false ]; then continue; fi
+		ended=0
+		nice -n 19 ionice -c 3 lv-vod --quiet "$dir" -o "$dir/recording.mp4" --report "$dir/.recording.json" \
+			--events "$LV_HOME/events.ndjson" || ended=$?
+		case $ended in
+		0 | 65) mv "$dir/.recording.json" "$dir/recording.json" ;; # 65: there is nothing to record, ever
+		*) say "no recording of $dir yet: status $ended" ;;
+		esac
+	done
+}
 # Thirty frames a second, a key frame every two seconds, and a tone.
 picture() {
 	exec ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=r=48000 \
@@ -117,7 +138,7 @@ start() { # NAME: one of the functions above, in the background
 stop() {
 	local what pid
 	trap '' INT TERM
-	for what in picture door origin; do
+	for what in picture door recorder origin; do
 		for pid in "${pids[@]}"; do
 			[ "${job[$pid]}" = "$what" ] || continue
 			kill "$pid" 2>/dev/null || :
@@ -154,6 +175,7 @@ run() {
 	trap 'exit 0' INT TERM
 	start door
 	start origin
+	start recorder
 	cat <<-END
 		Publish to  rtmp://$(host):$(port_of rtmp-accept)/live   (server)
 		            $(cat "$LV_HOME/$name.key")   (stream key)
