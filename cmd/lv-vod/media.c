@@ -9,15 +9,31 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "codec.h"
+#include "fmp4.h"
 
 #define MOOF FOURCC('m', 'o', 'o', 'f')
 #define SECONDS_BITS 31 /* of media time: 68 years */
+#define TS_HZ 90000
+#define AAC_FRAME 1024
 #define BLOCK 8192 /* read at a box's begin: a moof of usual size is whole in it */
 
+int64_t
+rescale(int64_t t, uint32_t from, uint32_t to)
+{
+	__int128 v;
+
+	if (from == to)
+		return t;
+	v = (__int128)t * to;
+	return (int64_t)(v >= 0 ? (v + from / 2) / from : -((-v + from / 2) / from));
+}
+
 void
-media_new(struct media *m, bool video)
+media_new(struct media *m, bool video, struct media_stream *stream)
 {
 	memset(m, 0, sizeof(*m));
+	m->stream = stream;
 	m->video = video;
 }
 
@@ -184,6 +200,109 @@ load_samples(struct media *m, int fd, uint64_t size)
 	return r;
 }
 
+bool
+media_is_stream(const struct segment *s)
+{
+	size_t n = strlen(s->file);
+
+	return n > 3 && !strcmp(s->file + n - 3, ".ts");
+}
+
+int
+media_stream_load(struct media_stream *m, const struct segment *s, int64_t near)
+{
+	uint8_t *bytes;
+	struct stat st;
+	int fd;
+
+	if (m->of == s)
+		return m->result;
+	m->of = NULL;
+	if ((fd = open_below(s->folder, s->file, &st)) < 0)
+		return fd;
+	if (st.st_size > MEDIA_STREAM_MAX || !(bytes = malloc((size_t)st.st_size + 1))) {
+		close(fd);
+		return st.st_size > MEDIA_STREAM_MAX ? -EMSGSIZE : -ENOMEM;
+	}
+	m->result = read_at(fd, bytes, (size_t)st.st_size, 0) != st.st_size ? -EIO
+		: tsread_segment(&m->ts, bytes, (size_t)st.st_size, near);
+	close(fd);
+	free(bytes);
+	m->of = s;
+	return m->result;
+}
+
+void
+media_stream_free(struct media_stream *m)
+{
+	tsread_free(&m->ts);
+	memset(m, 0, sizeof(*m));
+}
+
+/* What an init segment of fragmented MP4 would say of the track. */
+static int
+describe_stream(struct media *m, const struct buf *config)
+{
+	struct fmp4_track t = { .video = m->video, .config = buf_data(config), .config_size = buf_len(config) };
+	struct codec codec;
+	struct buf b = { 0 };
+	int r;
+
+	if (!buf_len(config)) /* the one before holds on */
+		return m->track ? 0 : -ENOMSG;
+	if ((r = codec_config(&codec, m->video ? FLV_AVC : FLV_AAC, t.config, t.config_size)) < 0)
+		return r;
+	t.codec = &codec;
+	t.timescale = m->video ? TS_HZ : (uint32_t)codec.rate;
+	r = fmp4_init(&b, &t);
+	if (!r) {
+		free(m->bytes);
+		free(m->path);
+		m->path = NULL;
+		m->track = NULL;
+		m->bytes = b.bytes; /* ours from here on */
+		r = mp4_init_parse(m->bytes, buf_len(&b), &m->init);
+		m->track = r < 0 ? NULL : &m->init.track[0];
+	} else {
+		buf_free(&b);
+	}
+	return r;
+}
+
+static int
+load_stream(struct media *m, const struct segment *s)
+{
+	const struct tsread_track *k = m->video ? &m->stream->ts.video : &m->stream->ts.audio;
+	uint32_t hz, frame = 3000;
+	size_t i;
+	int r = media_stream_load(m->stream, s, m->near);
+
+	if (r < 0)
+		return r;
+	if (!k->count)
+		return -ENODATA;
+	if ((r = describe_stream(m, &k->config)) < 0)
+		return r;
+	m->truncated = m->stream->ts.lost > 0;
+	hz = m->track->timescale;
+	for (i = 0; i < k->count; i++) {
+		const struct tsread_frame *f = &k->frame[i];
+		struct mp4_sample at = { .dts = rescale(f->dts, TS_HZ, hz), .cts = (int32_t)(f->pts - f->dts),
+			.size = f->size, .key = f->key, .offset = f->offset };
+
+		if (!m->video)
+			frame = AAC_FRAME;
+		else if (i + 1 < k->count && f[1].dts > f->dts && f[1].dts - f->dts < INT32_MAX)
+			frame = (uint32_t)(f[1].dts - f->dts);
+		at.dur = frame;
+		if (m->count && at.dts < m->sample[m->count - 1].dts)
+			return -EBADMSG;
+		if ((r = add_sample(m, &at)) < 0)
+			return r;
+	}
+	return 0;
+}
+
 int
 media_load(struct media *m, const struct segment *s)
 {
@@ -192,6 +311,8 @@ media_load(struct media *m, const struct segment *s)
 
 	m->count = 0;
 	m->truncated = false;
+	if (media_is_stream(s))
+		return load_stream(m, s);
 	if ((r = load_init(m, s)) < 0)
 		return r;
 	if ((fd = open_below(s->folder, s->file, &st)) < 0)

@@ -1,5 +1,6 @@
 /*
- * media: the sample table of one track in one segment; the payload stays where it is.
+ * media: the sample table of one track in one segment; the payload stays where it is.  Of a transport
+ * stream the payload is what media_stream holds, and the offsets are in its track's data.
  *
  * Shape:  media_new for sound or for picture; media_load for each segment; media_free.
  * Units:  the track's timescale; offsets in the segment's file.
@@ -17,10 +18,24 @@
 
 #include "archive.h"
 #include "mp4read.h"
+#include "tsread.h"
 
+#define MEDIA_STREAM_MAX (256 << 20) /* bytes of a transport stream's segment */
 #define MEDIA_SAMPLES_MAX 1000000 /* of a segment */
 
+/* The transport stream that was read last: sound and picture lie in it together. */
+struct media_stream {
+	const struct segment *of;
+	struct tsread ts;
+	int result;
+};
+bool media_is_stream(const struct segment *);
+int media_stream_load(struct media_stream *, const struct segment *, int64_t near);
+void media_stream_free(struct media_stream *);
+
 struct media {
+	struct media_stream *stream; /* borrowed */
+	int64_t near; /* about when the segment begins, in 90000 Hz: where times of 33 bits belong */
 	bool video, truncated;
 	struct mp4_sample *sample;
 	size_t count, room;
@@ -31,7 +46,8 @@ struct media {
 	struct mp4_init init;
 };
 
-void media_new(struct media *, bool video);
+int64_t rescale(int64_t t, uint32_t from, uint32_t to); /* rounded to the nearest */
+void media_new(struct media *, bool video, struct media_stream *);
 int media_load(struct media *, const struct segment *);
 void media_free(struct media *);
 

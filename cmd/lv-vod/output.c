@@ -108,6 +108,18 @@ put_bytes(struct target *t, int fd, uint64_t offset, uint64_t bytes)
 	return r;
 }
 
+/* Frames of a transport stream, which were made what MP4 holds. */
+static int
+put_frames(struct target *t, struct recording *r, const struct piece *p)
+{
+	int e = media_stream_load(&r->stream, p->segment, 0);
+	const struct buf *data = p->video ? &r->stream.ts.video.data : &r->stream.ts.audio.data;
+
+	if (e == -ENOENT || e == -EBADMSG || (!e && (p->offset > buf_len(data) || p->bytes > buf_len(data) - p->offset)))
+		return -ESTALE;
+	return e ? e : sig_draining() ? -ECANCELED : put(t, buf_data(data) + p->offset, (size_t)p->bytes);
+}
+
 static int
 put_all(struct target *t, struct recording *r)
 {
@@ -119,6 +131,8 @@ put_all(struct target *t, struct recording *r)
 	while (!e && (e = recording_next(r, &p)) > 0) {
 		if (!p.segment)
 			e = put_silence(t, quiet, p.bytes);
+		else if (media_is_stream(p.segment))
+			e = put_frames(t, r, &p);
 		else if ((fd = source_fd(t, p.segment)) < 0)
 			e = fd;
 		else

@@ -18,20 +18,9 @@ const char *const note_names[NOTE_KINDS] = { "gap", "missing", "damaged", "trunc
 	"parameters", "silence", "sound-hole" };
 
 static int64_t
-scale(int64_t t, uint32_t from, uint32_t to)
-{
-	__int128 v;
-
-	if (from == to)
-		return t;
-	v = (__int128)t * to;
-	return (int64_t)(v >= 0 ? (v + from / 2) / from : -((-v + from / 2) / from));
-}
-
-static int64_t
 ms(const struct lane *l, int64_t t)
 {
-	return scale(t, l->timescale, 1000);
+	return rescale(t, l->timescale, 1000);
 }
 
 static int64_t
@@ -75,7 +64,7 @@ recording_new(struct recording **out, const struct listing *leader, const struct
 	r->lane[1].from = sound;
 	for (i = 0; i < r->lanes; i++) {
 		r->lane[i].out = -1;
-		media_new(&r->lane[i].media, i == 0 && video);
+		media_new(&r->lane[i].media, i == 0 && video, &r->stream);
 	}
 	if ((e = rows_new(&r->pieces, how->tables, sizeof(struct piece))) < 0)
 		recording_free(out);
@@ -111,6 +100,7 @@ load(struct recording *r, struct lane *l, const struct segment *s, int *entry)
 		note(r, NOTE_GAP, r->held.end, s->dur_us / 1000, l, s->file);
 		return -ENOENT;
 	}
+	l->media.near = rescale(r->in_end, r->lane[0].timescale ? r->lane[0].timescale : 1, 90000);
 	if ((e = media_load(&l->media, s)) < 0) {
 		if (e == -ENOMEM || e == -EMFILE || e == -ENFILE || e == -EIO || e == -EACCES || e == -EPERM)
 			return e;
@@ -127,10 +117,10 @@ load(struct recording *r, struct lane *l, const struct segment *s, int *entry)
 	if (t->timescale != l->timescale)
 		for (i = 0; i < l->media.count; i++) {
 			struct mp4_sample *at = &l->media.sample[i];
-			int64_t end = scale(at->dts + at->dur, t->timescale, l->timescale);
+			int64_t end = rescale(at->dts + at->dur, t->timescale, l->timescale);
 
-			at->cts = (int32_t)scale(at->cts, t->timescale, l->timescale);
-			at->dts = scale(at->dts, t->timescale, l->timescale);
+			at->cts = (int32_t)rescale(at->cts, t->timescale, l->timescale);
+			at->dts = rescale(at->dts, t->timescale, l->timescale);
 			at->dur = (uint32_t)(end - at->dts);
 		}
 	r->used++;
@@ -138,18 +128,18 @@ load(struct recording *r, struct lane *l, const struct segment *s, int *entry)
 }
 
 static int
-add_bytes(struct recording *r, const struct segment *s, uint64_t offset, uint64_t bytes)
+add_bytes(struct recording *r, const struct segment *s, bool video, uint64_t offset, uint64_t bytes)
 {
 	struct piece *p = &r->piece;
 	int e = 0;
 
-	if (p->bytes && p->segment == s && s && p->offset + p->bytes == offset) {
+	if (p->bytes && p->segment == s && s && p->video == video && p->offset + p->bytes == offset) {
 		p->bytes += bytes;
 		return 0;
 	}
 	if (p->bytes)
 		e = rows_add(r->pieces, p);
-	*p = (struct piece){ s, offset, bytes };
+	*p = (struct piece){ s, video, offset, bytes };
 	return e;
 }
 
@@ -161,7 +151,7 @@ add_frame(struct recording *r, struct lane *l, const struct segment *s, const st
 	int e = mp4_writer_sample(r->writer, l->out, &out);
 
 	if (!e)
-		e = add_bytes(r, s, at->offset, at->size);
+		e = add_bytes(r, s, r->video && l == &r->lane[0], at->offset, at->size);
 	l->frames++;
 	l->end += at->dur;
 	if (l->end + at->cts > l->last_shown)
@@ -198,7 +188,7 @@ fill(struct recording *r, struct lane *l, int64_t t, uint32_t dur, int entry)
 {
 	int64_t n = (t - l->end + dur / 2) / dur, i;
 	struct mp4_sample quiet = { .dur = dur, .size = (uint32_t)l->silence_size, .key = true };
-	int64_t at = scale(l->end, l->timescale, r->lane[0].timescale);
+	int64_t at = rescale(l->end, l->timescale, r->lane[0].timescale);
 	int e = 0;
 
 	if (!l->silence_size || dur < SILENCE_LEAST || n > SILENCE_MAX) {
@@ -293,7 +283,7 @@ trim(struct recording *r, const struct mp4_sample *next)
 			first = h->np;
 		h->np -= first;
 		memmove(h->p, h->p + first, h->np * sizeof(*h->p));
-		t = scale(from, l->timescale, r->lanes > 1 ? a->timescale : 1) - ticks(a, PREROLL_MS / 1000.0);
+		t = rescale(from, l->timescale, r->lanes > 1 ? a->timescale : 1) - ticks(a, PREROLL_MS / 1000.0);
 		for (i = 0; i < h->ns && h->s[i].dts < t; i++)
 			;
 		h->ns -= i;
@@ -305,7 +295,7 @@ trim(struct recording *r, const struct mp4_sample *next)
 				last = i + 1;
 		r->finished = last < h->np || (next && next->dts >= to);
 		h->np = last;
-		t = scale(to, l->timescale, r->lanes > 1 ? a->timescale : 1);
+		t = rescale(to, l->timescale, r->lanes > 1 ? a->timescale : 1);
 		while (h->ns && h->s[h->ns - 1].dts >= t)
 			h->ns--;
 	}
@@ -326,7 +316,7 @@ release(struct recording *r, const struct mp4_sample *next, bool broken)
 	r->holding = false;
 	/* Sound that goes on after its picture has ended would cover the next one's. */
 	if (broken && r->video && r->lanes > 1) {
-		until = scale(h->end + r->zero, l->timescale, a->timescale);
+		until = rescale(h->end + r->zero, l->timescale, a->timescale);
 		while (h->ns && h->s[h->ns - 1].dts >= until) {
 			h->ns--;
 			a->dropped++;
@@ -337,7 +327,7 @@ release(struct recording *r, const struct mp4_sample *next, bool broken)
 		until = p < h->np ? h->p[p].dts + ticks(l, CHUNK_MS / 1000.0) : INT64_MAX;
 		e = put_leader(r, &p, until);
 		if (!e && s < h->ns)
-			e = put_sound(r, &s, p < h->np ? scale(until, l->timescale, a->timescale) : INT64_MAX);
+			e = put_sound(r, &s, p < h->np ? rescale(until, l->timescale, a->timescale) : INT64_MAX);
 	}
 	return e;
 }
@@ -404,8 +394,8 @@ is_apart(const struct recording *r, int64_t shift)
 {
 	const struct lane *l = &r->lane[0], *a = &r->lane[1];
 	const struct media *m = &a->media;
-	int64_t begin = scale(m->sample[0].dts - shift, a->timescale, l->timescale);
-	int64_t end = scale(m->sample[m->count - 1].dts - shift, a->timescale, l->timescale);
+	int64_t begin = rescale(m->sample[0].dts - shift, a->timescale, l->timescale);
+	int64_t end = rescale(m->sample[m->count - 1].dts - shift, a->timescale, l->timescale);
 	int64_t far = ticks(l, APART_MAX_S);
 
 	return begin < r->held.p[0].dts - far || end > r->held.p[r->held.np - 1].dts + far;
@@ -464,7 +454,7 @@ take(struct recording *r, const struct segment *s)
 	for (i = 0; i < n; i++)
 		r->held.p[i].dts -= r->shift;
 	r->held.ns = 0;
-	if (sound && is_apart(r, scale(r->shift, l->timescale, a->timescale))) {
+	if (sound && is_apart(r, rescale(r->shift, l->timescale, a->timescale))) {
 		note(r, NOTE_DAMAGED, r->held.p[0].dts, sound->dur_us / 1000, a, sound->file);
 		sound = NULL;
 	}
@@ -472,8 +462,8 @@ take(struct recording *r, const struct segment *s)
 		if (a->begun)
 			note_params(r, a, a->entry, entry_s, sound);
 		a->entry = entry_s;
-		sound_shift = scale(r->shift, l->timescale, a->timescale);
-		lead = a->begun ? INT64_MIN : scale(r->zero, l->timescale, a->timescale) - ticks(a, LEAD_MS / 1000.0);
+		sound_shift = rescale(r->shift, l->timescale, a->timescale);
+		lead = a->begun ? INT64_MIN : rescale(r->zero, l->timescale, a->timescale) - ticks(a, LEAD_MS / 1000.0);
 		first = a->media.sample;
 		for (n = a->media.count; n && first->dts - sound_shift < lead; first++, n--)
 			a->dropped++;
@@ -510,11 +500,11 @@ edit(struct recording *r, struct lane *l)
 	int64_t begin, end, late, last;
 
 	bounds(r, &begin, &end);
-	last = scale(l->last_shown, l->timescale, lead->timescale);
-	late = l->base - scale(begin, lead->timescale, l->timescale);
-	begin += late > 0 ? scale(late, l->timescale, lead->timescale) : 0;
+	last = rescale(l->last_shown, l->timescale, lead->timescale);
+	late = l->base - rescale(begin, lead->timescale, l->timescale);
+	begin += late > 0 ? rescale(late, l->timescale, lead->timescale) : 0;
 	end = end < last ? end : last;
-	mp4_writer_edit(r->writer, l->out, late > 0 ? scale(late, l->timescale, lead->timescale) : 0,
+	mp4_writer_edit(r->writer, l->out, late > 0 ? rescale(late, l->timescale, lead->timescale) : 0,
 		late < 0 ? -late : 0, end > begin ? end - begin : 1);
 }
 
@@ -579,6 +569,7 @@ recording_free(struct recording **r)
 		return;
 	for (i = 0; i < 2; i++)
 		media_free(&(*r)->lane[i].media);
+	media_stream_free(&(*r)->stream);
 	free((*r)->held.p);
 	free((*r)->held.s);
 	mp4_writer_free(&(*r)->writer);

@@ -45,6 +45,7 @@ struct note { /* something that was found, and when in the recording */
 
 struct piece { /* bytes that lie together */
 	const struct segment *segment; /* NULL: silence */
+	bool video; /* of a transport stream: which of its tracks */
 	uint64_t offset, bytes;
 };
 
@@ -76,6 +77,7 @@ struct held { /* the newest segment, until it is known what follows */
 
 struct recording {
 	struct recording_options how;
+	struct media_stream stream;
 	struct lane lane[2]; /* the leader, and the sound beside a picture */
 	int lanes;
 	bool video;

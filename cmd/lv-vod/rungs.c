@@ -8,12 +8,12 @@
 #define TRIES 20 /* segments that are looked at before a track is given up */
 
 static int
-look(const struct listing *l, bool video, struct media *m)
+look(const struct listing *l, bool video, struct media *m, struct media_stream *stream)
 {
 	size_t i, tries = 0;
 	int r = -ENOENT;
 
-	media_new(m, video);
+	media_new(m, video, stream);
 	for (i = 0; i < l->count && tries < TRIES; i++) {
 		if (l->segment[i].gap)
 			continue;
@@ -27,13 +27,14 @@ look(const struct listing *l, bool video, struct media *m)
 int
 rungs_learn(struct rungs *r, struct archive *a)
 {
+	struct media_stream stream = { 0 };
 	struct media m;
-	int i, e;
+	int i, e = 0;
 
 	memset(r, 0, sizeof(*r));
 	r->archive = a;
-	for (i = 0; i < a->listings; i++) {
-		e = look(&a->listing[i], true, &m);
+	for (i = 0; e >= 0 && i < a->listings; i++) {
+		e = look(&a->listing[i], true, &m, &stream);
 		if (e > 0) {
 			r->about[i].picture = true;
 			r->about[i].width = m.track->width;
@@ -41,14 +42,13 @@ rungs_learn(struct rungs *r, struct archive *a)
 		}
 		media_free(&m);
 		if (e >= 0) {
-			e = look(&a->listing[i], false, &m);
+			e = look(&a->listing[i], false, &m, &stream);
 			r->about[i].sound = e > 0;
 			media_free(&m);
 		}
-		if (e < 0)
-			return e;
 	}
-	return 0;
+	media_stream_free(&stream);
+	return e < 0 ? e : 0;
 }
 
 /* The sound that belongs to a picture: in its own files, of its own name, the source's to the source. */

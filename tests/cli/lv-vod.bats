@@ -257,3 +257,38 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(jq -c 'select(.event == "vod.ready") | [.stream, .broadcast, .path, .rung, .dur_ms, .size_bytes]' ev)" = \
 		"[\"alice\",\"01jdabcdef0\",\"a.mp4\",\"source\",12000,$(stat -c %s a.mp4)]" ]
 }
+
+@test "transport streams, lv-segment's: the same frames at the same times as from fragmented MP4" {
+	flvmark 01jdabcdef0 7 s1 end "$A" "$B" | lv-segment --dir live --archive archive --format ts
+	lv-vod archive/01jdabcdef0 -o a.mp4 --report r.json
+	lv-vod "$ARCHIVE" -o want.mp4
+	cmp <(pictures a.mp4) "$FRAMES"
+	cmp <(frames a.mp4 a) <(frames want.mp4 a)
+	cmp <(seconds a.mp4 v; seconds a.mp4 a) <(seconds want.mp4 v; seconds want.mp4 a)
+	is_gapless a.mp4
+	decodes a.mp4
+	[ "$(jq -c '[.video, .audio, .found]' r.json)" = '["source","source",[]]' ]
+	lv-vod archive/01jdabcdef0 -r 480p -o low.mp4
+	cmp <(pictures low.mp4) <(pictures "$B")
+	lv-vod archive/01jdabcdef0 --from 3.1 --to 5.5 -o cut.mp4
+	cmp <(pictures cut.mp4) <(sed -n 94,165p "$FRAMES")
+}
+
+@test "transport streams, another's: time of 33 bits wraps, a segment is missing, one is cut off" {
+	mkdir ts
+	# 95443.7 s is where 33 bits of 90 kHz end: in the third segment.
+	ffmpeg -v error -i "$A" -c copy -output_ts_offset 95438 -f hls -hls_time 2 -hls_list_size 0 ts/index.m3u8
+	lv-vod ts/index.m3u8 -o a.mp4 --report r.json
+	cmp <(pictures a.mp4) "$FRAMES"
+	lasts a.mp4 12
+	is_gapless a.mp4
+	[ "$(jq -c '[.segments_used, .found]' r.json)" = '[12,[]]' ]
+	rm ts/index4.ts
+	head -c 40000 ts/index1.ts >t && mv t ts/index1.ts
+	lv-vod ts/index.m3u8 -o b.mp4 --gaps keep --report r.json 2>err
+	lasts b.mp4 12
+	is_gapless b.mp4
+	[ "$(jq -c '[.counts.missing, .counts.kept]' r.json)" = '[1,2]' ]
+	[ "$(jq '.counts.truncated >= 1' r.json)" = true ]
+	pictures b.mp4 | tail -n 60 | cmp - <(tail -n 60 "$FRAMES")
+}
