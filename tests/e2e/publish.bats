@@ -86,6 +86,27 @@ frames() {
 no_socket_in() { ! compgen -G "$1/*.sock" >/dev/null; }
 ended() { [ "$(grep -c '"broadcast.ended"' events)" -ge "$1" ]; }
 
+@test "nginx-rtmp pushes what it takes on to us" {
+	command -v nginx >/dev/null || PATH=$PATH:/usr/sbin
+	[ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] || skip "no ngx_rtmp_module"
+	open_door --grace-ms 200 -- sh -c 'cat >out.flv'
+	local there
+	there=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	cat >nginx.conf <<-END
+		load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+		daemon off; master_process off; pid nginx.pid; error_log stderr;
+		events { }
+		rtmp { server { listen 127.0.0.1:$there; application live { live on; push $url/$(cat alice); } } }
+	END
+	nginx -p "$PWD" -c "$PWD/nginx.conf" 2>nginx.err 3>&- &
+	local nginx=$!
+	eventually 10 ffmpeg -nostdin -v error -re -i "$CLIP" -c copy -f flv "rtmp://127.0.0.1:$there/live/x"
+	wait_event events 10 '.event=="broadcast.ended"'
+	kill "$nginx"
+	# nginx begins with the key frame that comes after it has connected
+	[ "$(ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 out.flv)" -ge 60 ]
+}
+
 @test "a wrong key is refused with a reason, and the program never starts" {
 	open_door -- sh -c 'echo started >started'
 	echo nobody >wrong
