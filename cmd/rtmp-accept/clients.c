@@ -139,6 +139,8 @@ refuse(struct client *c, uint32_t code, const char *reason)
 
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);
 	refused(c, reason);
+	if (code == IPC_DENIED)
+		address_failed(c->ip);
 	send(c->ipc, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (c->media >= 0)
 		close(c->media);
@@ -243,6 +245,7 @@ static bool
 take_peer(struct client *c, const struct ipc_peer *p, size_t n)
 {
 	struct cidr any;
+	const char *why;
 
 	if (n != sizeof(*p) || !c->proxied || c->state != TALKING || !text_ends(p->ip, sizeof(p->ip)) ||
 		!text_ends(p->local_ip, sizeof(p->local_ip)) || cidr_parse(&any, p->ip) < 0 ||
@@ -254,9 +257,11 @@ take_peer(struct client *c, const struct ipc_peer *p, size_t n)
 	c->port = p->port;
 	c->local_port = p->local_port;
 	name_remote(c);
-	if (pending_from(c->ip) > door.max_pending_address) {
-		refused(c, many_from_address);
-		send_close(c, IPC_FAILED, many_from_address);
+	if (!(why = address_refusal(c->ip, false)) && pending_from(c->ip) > door.max_pending_address)
+		why = many_from_address;
+	if (why) {
+		refused(c, why);
+		send_close(c, IPC_FAILED, why);
 	}
 	return true;
 }
@@ -268,6 +273,8 @@ take_bye(struct client *c, const struct ipc_bye *b, size_t n)
 		return false;
 	if (c->state != LIVE && c->state != LEAVING && b->code != IPC_OK)
 		refused(c, b->reason);
+	if (b->code == IPC_DENIED && c->state == TALKING)
+		address_failed(c->ip);
 	set_state(c, LEAVING);
 	return true;
 }
@@ -439,16 +446,6 @@ crowded(void)
 	return dice % (uint32_t)(door.max_pending - half) < (uint32_t)over;
 }
 
-static bool
-behind_front_end(const char *ip)
-{
-	int i = 0;
-
-	while (i < door.nproxies && !cidr_holds(&door.proxies[i], ip))
-		i++;
-	return i < door.nproxies;
-}
-
 int
 clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 {
@@ -480,10 +477,12 @@ clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 	name_remote(c);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	c->proxied = behind_front_end(c->ip);
+	c->proxied = address_front_end(c->ip);
 	c->exempt = c->proxied || !strcmp(c->ip, "::1") || !strncmp(c->ip, "127.", 4);
 	if (count > door.max_connections)
 		why = "too many connections";
+	else if (!c->proxied && (why = address_refusal(c->ip, c->exempt)))
+		;
 	else if (!c->exempt && pending_from(c->ip) > door.max_pending_address)
 		why = many_from_address;
 	else if (crowded())

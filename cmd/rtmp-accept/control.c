@@ -198,7 +198,9 @@ do_limits(struct talk *t, const json_t *ask)
 		const char *name;
 		int *value;
 	} limits[] = { { "max_connections", &door.max_connections }, { "max_pending", &door.max_pending },
-		{ "max_pending_address", &door.max_pending_address } };
+		{ "max_pending_address", &door.max_pending_address },
+		{ "max_rate_address", &door.max_rate_address },
+		{ "max_failures_address", &door.max_failures_address } };
 	char text[LINE_BYTES];
 	struct json j;
 	const json_t *v;

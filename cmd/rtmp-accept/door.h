@@ -4,6 +4,7 @@
  *
  * cert.c     the certificate, and the TLS process of a connection
  * auth.c     the coprocess: lines out, lines in, its restarts
+ * address.c  who may come, and how often
  * clients.c  connections and their sessions, up to the hand-over
  * control.c  what an operator asks for
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
@@ -33,10 +34,8 @@ struct door {
 	char **program;    /* with its arguments */
 	char **events;     /* as given by --events, for the keepers */
 	const char *auth;
-	struct cidr *proxies; /* front ends whose connections begin with a PROXY header */
-	int nproxies;
 	const char *run_dir, *play_url;
-	int max_connections, max_pending, max_pending_address;
+	int max_connections, max_pending, max_pending_address, max_rate_address, max_failures_address;
 	int publish_ms, silence_ms, merge_ms, grace_ms, lag_ms, queue_kb, health_ms, sandbox;
 	int64_t nofile;    /* the limit that programs are given back */
 	struct adobe adobe; /* the app whose publishers have user and password; a secret for our tokens */
@@ -68,6 +67,12 @@ void auth_line(const char *line);          /* a notice of a keeper */
 void auth_tick(int64_t now_ms);
 void auth_stop(void);
 bool auth_runs(void);
+
+/* address.c */
+void address_options(char **allow, char **deny, char **proxy);
+bool address_front_end(const char *ip); /* its connections begin with a PROXY header */
+const char *address_refusal(const char *ip, bool exempt); /* counts it; exempt: but for the lists */
+void address_failed(const char *ip);
 
 /* listeners.c.  What cannot be listened on ends the process. */
 enum listener_kind { LISTENER_RTMP, LISTENER_RTMPS, LISTENER_AGENT };

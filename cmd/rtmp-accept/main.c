@@ -17,11 +17,11 @@
 #include "opt.h"
 #include "sig.h"
 
-#define PROXIES 64
 #define TICK_S 0.25
 
-static char **listens, **tls_listens, **agents, **proxies, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control, *password_app;
+static char **listens, **tls_listens, **agents, **proxies, **allow, **deny, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control, *password_app;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
+static int max_rate_address = 120, max_failures_address = 20;
 static char *duplicate;
 static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
 static int queue_kb = 16384, health_ms = 10000, inetd;
@@ -51,6 +51,12 @@ static const struct poptOption options[] = {
 	{ "max-pending", '\0', POPT_ARG_INT, &max_pending, 0, "of them without a verdict (200)", "N" },
 	{ "max-pending-address", '\0', POPT_ARG_INT, &max_pending_address, 0,
 		"of them from one address (10)", "N" },
+	{ "max-rate-address", '\0', POPT_ARG_INT, &max_rate_address, 0,
+		"connections from one address in a minute (120)", "N" },
+	{ "max-failures-address", '\0', POPT_ARG_INT, &max_failures_address, 0,
+		"wrong keys from one address in a minute (20)", "N" },
+	{ "allow", '\0', POPT_ARG_ARGV, &allow, 0, "let nobody in but from there", "CIDR" },
+	{ "deny", '\0', POPT_ARG_ARGV, &deny, 0, "let nobody in from there", "CIDR" },
 	{ "publish-ms", '\0', POPT_ARG_INT, &publish_ms, 0, "publish within this time (10000)", "MS" },
 	{ "silence-ms", '\0', POPT_ARG_INT, &silence_ms, 0, "send something within this time (10000)",
 		"MS" },
@@ -101,6 +107,8 @@ check_options(void)
 	bound("max-connections", max_connections, 1, DOOR_LIMIT_MAX);
 	bound("max-pending", max_pending, 1, DOOR_LIMIT_MAX);
 	bound("max-pending-address", max_pending_address, 1, DOOR_LIMIT_MAX);
+	bound("max-rate-address", max_rate_address, 1, DOOR_LIMIT_MAX);
+	bound("max-failures-address", max_failures_address, 1, DOOR_LIMIT_MAX);
 	bound("grace-ms", grace_ms, 0, 3600000);
 	bound("publish-ms", publish_ms, 100, 600000);
 	bound("silence-ms", silence_ms, 100, 600000);
@@ -147,21 +155,6 @@ open_listeners(void)
 		die(EX_USAGE, 0, "--cert is for --tls-listen or --inetd");
 	if (cert)
 		cert_open(cert, key);
-}
-
-static void
-take_proxies(void)
-{
-	static struct cidr blocks[PROXIES];
-
-	for (; proxies && proxies[door.nproxies]; door.nproxies++) {
-		if (door.nproxies == PROXIES)
-			die(EX_USAGE, 0, "more than %d times --proxy-from", PROXIES);
-		if (cidr_parse(&blocks[door.nproxies], proxies[door.nproxies]) < 0)
-			die(EX_USAGE, 0, "--proxy-from %s: not an address, nor one with /BITS",
-				proxies[door.nproxies]);
-	}
-	door.proxies = blocks;
 }
 
 /* A client, a session, a keeper: each takes one or two descriptors of ours. */
@@ -320,7 +313,7 @@ main(int argc, char **argv)
 
 	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
 	check_options();
-	take_proxies();
+	address_options(allow, deny, proxies);
 	sig_pipe();
 	raise_files();
 	open_listeners();
@@ -331,6 +324,8 @@ main(int argc, char **argv)
 	door.max_connections = max_connections;
 	door.max_pending = max_pending;
 	door.max_pending_address = max_pending_address;
+	door.max_rate_address = max_rate_address;
+	door.max_failures_address = max_failures_address;
 	door.publish_ms = publish_ms;
 	door.silence_ms = silence_ms;
 	door.merge_ms = merge_ms;

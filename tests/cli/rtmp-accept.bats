@@ -57,6 +57,24 @@ teardown() {
 	wait "$door"
 }
 
+@test "--allow and --deny are for everybody, also on this machine" {
+	local list port
+	for list in '--allow 192.0.2.0/24 --allow ::1' '--deny 127.0.0.0/8'; do
+		# shellcheck disable=SC2086 # two words each
+		rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'cat >/dev/null' --events events --drain-s 0 $list -- cat 3>&- &
+		door=$!
+		port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+		exec 9<>"/dev/tcp/127.0.0.1/$port"
+		wait_event events 10 '.event=="publish.refused" and .reason=="this address may not publish"'
+		exec 9>&-
+		kill "$door"
+		wait "$door"
+		rm events
+	done
+	run -64 --separate-stderr rtmp-accept --listen :0 --auth cat --allow here -- cat
+	[ "$stderr" = "rtmp-accept: --allow here: not an address, nor one with /BITS" ]
+}
+
 @test "a session is jailed: few calls, no new privileges, no files" {
 	[[ $BUILD != *asan* ]] || skip "off where a sanitizer runs"
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'cat >/dev/null' --events events --drain-s 0 -- cat 3>&- &

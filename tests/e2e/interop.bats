@@ -12,7 +12,8 @@ setup_file() {
 	done >keys
 	chmod 600 keys
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'lv-auth --keys keys' --events events \
-		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' --password-app secure \
+		--grace-ms 300 --drain-s 0 --publish-ms 5000 --play-url 'http://tv.example/%s' --password-app secure --deny 198.51.100.0/24 \
+		--max-failures-address 3 --max-rate-address 20 \
 		--proxy-from 127.0.0.2 --proxy-from 127.0.3.0/24 -- \
 		sh -c 'exec cat >>"$LV_STREAM.flv"' 2>err 3>&- &
 	echo $! >door
@@ -460,6 +461,39 @@ speak() {
 	END
 	cd "$BATS_FILE_TMPDIR"
 	wait_event events 5 '.event=="publish.refused" and .remote=="203.0.113.66:50122" and (.reason | test("from this address"))'
+}
+
+@test "who is refused too often, or comes too often, is not heard for the rest of a minute; whom a list denies, never" {
+	speak <<-'END'
+		def comes(ip):
+		    p = Peer(source="127.0.0.2")
+		    p.send(f"PROXY {'TCP6' if ':' in ip else 'TCP4'} {ip} {'::1' if ':' in ip else '192.0.2.1'} 1 2\r\n".encode())
+		    return p
+		def tries(ip, name):
+		    p = comes(ip)
+		    p.shake()
+		    p.send(command("connect", 1, {"app": "live"}) + command("createStream", 2, None) +
+		        command("publish", 3, None, name, "live", msid=1))
+		    return p
+		for ip in "203.0.113.70", "2001:db8:0:1::1":
+		    for name in "guess", "k" * 300, "again":
+		        assert tries(ip, name).status("NetStream.Publish.Denied") == "unknown key"
+		for ip in "203.0.113.70", "2001:db8:0:1:ffff::2":  # the same network of one customer
+		    assert comes(ip).ended()
+		for ip in "203.0.113.71", "2001:db8:0:2::1":
+		    tries(ip, key(int(ip[-1]))).status("NetStream.Publish.Start")
+		for n in range(20):
+		    p = comes("203.0.113.72")
+		    p.shake()
+		    p.close()
+		assert comes("203.0.113.72").ended()
+		assert comes("198.51.100.9").ended()
+	END
+	cd "$BATS_FILE_TMPDIR"
+	wait_event events 5 '.remote=="203.0.113.70:1" and .reason=="too many refusals of this address in a minute"'
+	wait_event events 5 '.remote=="[2001:db8:0:1:ffff::2]:1" and .reason=="too many refusals of this address in a minute"'
+	wait_event events 5 '.remote=="203.0.113.72:1" and .reason=="too many connections from this address in a minute"'
+	wait_event events 5 '.remote=="198.51.100.9:1" and .reason=="this address may not publish"'
 }
 
 @test "user and password: both rounds, as FMLE has them; a response of another challenge, user or password is none" {
