@@ -22,10 +22,12 @@ ALLLD    = $(OPT) $(LDHARDEN) $(SAN) $(LDFLAGS)
 
 # What each command links beside lib/: pkg-config names, then plain libraries.
 PKG              = popt jansson
+LIBS_lv-auth     = -lev
 PKG_lv-notify    = hiredis libpq
-PKG_lv-auth      = openssl libpq libjwt
+PKG_lv-auth      = openssl libpq libcurl libjwt
 PKG_lv-s3push    = libcurl expat libcrypto
 PKG_test_sigv4   = libcrypto
+PKG_test_hook    = libcrypto
 PKG_test_s3      = expat libcrypto
 PKG_fuzz_s3      = expat
 PKG_lv-transcode = libavformat libavcodec libavfilter libavutil libswscale libswresample libseccomp

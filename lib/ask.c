@@ -113,6 +113,9 @@ ask_parse(struct ask *a, const char *line, size_t n)
 	r |= take_int(o, "origin_ms", &a->origin_ms);
 	r |= take_int(o, "at_ms", &a->at_ms);
 	r |= take_password(o, &a->password);
+	take_text(o, "remote", a->remote, sizeof(a->remote));
+	take_text(o, "tcurl", a->tcurl, sizeof(a->tcurl));
+	take_text(o, "client", a->client, sizeof(a->client));
 	a->key_bad = take_text(o, "key", a->key, sizeof(a->key)) < 0 || !*a->key || foreign;
 	if (ask) {
 		a->kind = !strcmp(ask, "publish") ? ASK_PUBLISH : ASK_OTHER;

@@ -33,6 +33,7 @@ struct ask {
 	char id[129];
 	char key[256], app[129], query[1025];
 	char session[129], broadcast[27], stream[65];
+	char remote[129], tcurl[513], client[129]; /* empty when absent, or too long */
 	int64_t epoch, origin_ms, at_ms; /* 0 when absent */
 	bool key_bad;
 	struct adobe_answer password; /* in place of a key; its user is "" when there is none */

@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <curl/curl.h>
 
 #include "buf.h"
+#include "cidr.h"
 
 #define UPLOAD_BYTES (128 << 10) /* a read of the body */
 #define REFILL_S 0.05            /* of what may be sent, under max_bps */
@@ -23,7 +25,7 @@ struct call {
 	const void *body;
 	int fd;
 	uint64_t size, sent;
-	bool paused;
+	bool paused, barred; /* barred: an address that is not public */
 	void (*done)(void *ctx, const struct http_response *);
 	void *ctx;
 	char why[CURL_ERROR_SIZE];
@@ -83,7 +85,8 @@ finish(struct call *c, CURLcode code)
 	if (!r.error)
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	r.status = (int)status;
-	r.why = r.error ? (c->why[0] ? c->why : curl_easy_strerror(code)) : "";
+	r.why = r.error && c->barred ? "its address is a private one" :
+		r.error ? (c->why[0] ? c->why : curl_easy_strerror(code)) : "";
 	r.size = buf_len(&c->response);
 	buf_u8(&c->response, 0);
 	r.body = c->response.error ? "" : (const char *)buf_data(&c->response);
@@ -247,6 +250,25 @@ take_response(char *p, size_t size, size_t count, void *ctx)
 	return buf_append(&c->response, p, size * count) < 0 ? 0 : size * count;
 }
 
+/* Whatever the name of a host is said to be, at the moment of connecting. */
+static curl_socket_t
+open_public(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	static const char *const private[] = { "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8",
+		"169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
+		"::/127", "64:ff9b::/96", "fc00::/7", "fe80::/10", "ff00::/8" };
+	struct call *c = ctx;
+	struct cidr block;
+	char ip[NI_MAXHOST];
+	size_t i;
+
+	(void)purpose;
+	c->barred = getnameinfo(&a->addr, a->addrlen, ip, sizeof(ip), NULL, 0, NI_NUMERICHOST) != 0;
+	for (i = 0; i < sizeof(private) / sizeof(*private) && !c->barred; i++)
+		c->barred = cidr_parse(&block, private[i]) < 0 || cidr_holds(&block, ip);
+	return c->barred ? CURL_SOCKET_BAD : socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 int
 http_new(struct http **out, struct ev_loop *loop, const struct http_config *config)
 {
@@ -317,6 +339,13 @@ set_options(struct call *c, const struct http_request *rq)
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME,
 		(long)(config->stall_ms ? config->stall_ms : HTTP_STALL_MS) / 1000);
+	if (config->total_ms)
+		curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)config->total_ms);
+	if (config->public_only) {
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_public);
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
+		curl_easy_setopt(e, CURLOPT_PROXY, ""); /* which would connect in our place */
+	}
 	if (config->ca_file)
 		curl_easy_setopt(e, CURLOPT_CAINFO, config->ca_file);
 	return curl_easy_setopt(e, CURLOPT_URL, rq->url) == CURLE_OK ? 0 : -ENOMEM;

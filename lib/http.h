@@ -14,6 +14,7 @@
 #ifndef LV_HTTP_H
 #define LV_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@
 struct http_config {
 	int connections;     /* at most; more requests wait for one */
 	int connect_ms, stall_ms; /* 0: the above */
+	int total_ms;             /* a request, with its answer; 0: no bound */
+	bool public_only;         /* no address of this machine or of a private network is asked */
 	int64_t max_bps;     /* bits a second, sent by all requests together; 0: no bound */
 	const char *ca_file; /* whose certificates are believed, PEM; NULL: the system's */
 };

@@ -57,9 +57,17 @@ struct store {
 	struct buf out;
 };
 
-/* 0, or an exit status after a message. */
+/* 0, or an exit status after a message.  Without keys_path every name is a key, for a judge to judge. */
 int filestore_open(struct store **, const char *keys_path, const char *state_path, int hold_s);
 int dbstore_open(struct store **, const char *url, const char *journal_path, const char *box, int hold_s);
+
+/* A back end that is asked as well; takes the store and gives another in its place, closed on error. */
+struct judge {
+	const char *url, *secret_path, *ca_path;
+	int format;   /* enum hook_format */
+	bool private; /* it may be on this machine or in a private network */
+};
+int hookstore_open(struct store **, const struct judge *);
 
 /* The coprocess: requests on descriptor 0, verdicts on 1.  An exit status. */
 int filter_run(struct store *);

@@ -93,7 +93,7 @@ look_at_keys(struct filestore *f)
 {
 	size_t i;
 
-	if (!keyring_refresh(&f->ring))
+	if (!f->ring.path || !keyring_refresh(&f->ring))
 		return;
 	for (i = 0; i < f->airings->count; i++) {
 		const struct airing *x = &f->airings->all[i];
@@ -103,19 +103,36 @@ look_at_keys(struct filestore *f)
 	}
 }
 
+/* Without keys the name that is published is the stream, and whoever it is may. */
+static const struct key *
+find(const struct filestore *f, const struct ask *a, struct key *open)
+{
+	if (f->ring.path && *a->password.user)
+		return keyring_user(&f->ring, &a->password);
+	if (a->key_bad)
+		return NULL;
+	if (f->ring.path)
+		return keyring_find(&f->ring, a->key);
+	if (!keys_stream_good(a->key))
+		return NULL;
+	memset(open, 0, sizeof(*open));
+	memcpy(open->stream, a->key, strlen(a->key) + 1);
+	return open;
+}
+
 static void
 file_publish(struct store *s, const struct ask *a)
 {
 	struct filestore *f = (struct filestore *)s;
 	int64_t now_ms = clock_wall_ms();
+	struct key open;
 	const struct key *k;
 	const struct airing *x;
 	bool resumed;
 	int r;
 
 	look_at_keys(f);
-	k = *a->password.user ? keyring_user(&f->ring, &a->password)
-		: a->key_bad ? NULL : keyring_find(&f->ring, a->key);
+	k = find(f, a, &open);
 	if (keys_refusal(k, a->app, now_ms)) {
 		verdict_refuse(&s->out, a->id, "unknown key");
 		return;
@@ -170,7 +187,7 @@ file_close(struct store **s)
 {
 	struct filestore *f = (struct filestore *)*s;
 
-	if (f->airings && f->ring.keys) {
+	if (f->airings && f->state_lock >= 0) {
 		airings_close(f->airings, clock_wall_ms());
 		state_save(f);
 	}
@@ -187,7 +204,7 @@ int
 filestore_open(struct store **out, const char *keys_path, const char *state_path, int hold_s)
 {
 	struct filestore *f = calloc(1, sizeof(*f));
-	int status;
+	int status = EX_OK;
 
 	if (!f) {
 		complain(-ENOMEM, "cannot begin");
@@ -197,7 +214,7 @@ filestore_open(struct store **out, const char *keys_path, const char *state_path
 		.out = { 0 } };
 	f->state_lock = -1;
 	*out = &f->store;
-	if ((status = keyring_open(&f->ring, keys_path)) || (status = state_open(f, state_path, hold_s)))
+	if ((keys_path && (status = keyring_open(&f->ring, keys_path))) || (status = state_open(f, state_path, hold_s)))
 		file_close(out);
 	return status;
 }
