@@ -1,7 +1,8 @@
 /*
  * The parts of segmenter, which share its struct; nobody else includes this.
  *
- *   segmenter.c        who the stream is, its tracks, what comes in
+ *   segmenter.c        who the stream is, what comes in
+ *   segmenter_tracks.c its tracks, and what each of them is
  *   segmenter_cut.c    where all tracks are cut
  *   segmenter_media.c  a track's part of a segment becomes a file
  *   segmenter_lists.c  playlists, the archive's too
@@ -133,6 +134,12 @@ when(const struct strand *k, const struct sample *s)
 
 /* segmenter.c */
 bool seg_good_id(const char *); /* of a broadcast */
+
+/* segmenter_tracks.c */
+struct strand *seg_track(struct segmenter *, uint8_t type, uint8_t id); /* new where it is; NULL: too many */
+void seg_header(struct segmenter *, struct strand *, const struct flv_packet *);
+enum codec_start seg_frame(struct segmenter *, struct strand *, const struct flv_packet *);
+int seg_leave_out(struct segmenter *, struct strand *, uint32_t codec);
 
 /* segmenter_media.c */
 void seg_failed(struct segmenter *, int err, const char *path); /* said once, until it works again */

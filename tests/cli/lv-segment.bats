@@ -493,6 +493,16 @@ whole() {
 	run -0 --separate-stderr lv-segment --format ts --dir live/opus opus.flv
 	[ "$stderr" = "lv-segment: audio-source is Opus, which --format ts does not hold: --format fmp4 does" ]
 	[ "$(packets live/opus/source/index.m3u8)" = video,120 ]
+	# A rung that becomes what the format does not hold is off the master, and nobody waits for it.
+	"$ROOT/tests/lib/eflv" opus.mp4 hevc.mp4 >changes.flv
+	ffmpeg -nostdin -v error -i "$A" -an -c copy -f flv r.flv
+	flv-ladder source=changes.flv r=r.flv >m.flv
+	run -0 --separate-stderr lv-segment --format ts --dir live/m m.flv
+	[[ $stderr == *"source is HEVC, which --format ts does not hold: --format fmp4 does"* ]]
+	grep -q r/index live/m/master.m3u8
+	! grep -q source/index live/m/master.m3u8
+	[ "$(packets live/m/r/index.m3u8)" = video,240 ]
+	! grep -q 'DISCONTINUITY$' live/m/r/index.m3u8
 	run -0 --separate-stderr lv-segment --dir live/mp3 mp3.flv
 	[ "$stderr" = "lv-segment: audio-source is MP3, which --format fmp4 does not hold" ]
 	[ "$(packets live/mp3/master.m3u8)" = video,240 ]
