@@ -180,6 +180,48 @@ a_sound_tells_its_rate_channels_and_configuration(void **state)
 	buf_free(&b);
 }
 
+/* Each codec's own box: the version and flags where it is a full box, and numbers in big-endian order. */
+static void
+each_codec_has_its_box(void **state)
+{
+	static const struct {
+		uint32_t fourcc;
+		bool video;
+		const char *entry, *box, *config, *body;
+		size_t config_size, size;
+	} cases[] = {
+		{ FLV_AV1, true, "av01", "av1C", "\x81\0\x0c\0", "\x81\0\x0c\0", 4, 4 },
+		{ FLV_VP9, true, "vp09", "vpcC", "\1\0\0\0\0\x0b\x82\2\2\2\0\0", "\1\0\0\0\0\x0b\x82\2\2\2\0\0", 12, 12 },
+		{ FLV_VP9, true, "vp09", "vpcC", "\0\x0b\x82\2\2\2\0\0", "\1\0\0\0\0\x0b\x82\2\2\2\0\0", 8, 12 },
+		{ FLV_OPUS, false, "Opus", "dOps", "OpusHead\1\2\x38\1\x80\xbb\0\0\xfe\xff\0",
+			"\0\2\1\x38\0\0\xbb\x80\xff\xfe\0", 19, 11 },
+		{ FLV_OPUS, false, "Opus", "dOps", "OpusHead\1\2\x38\1\x80\xbb\0\0\0\0\1\1\1\0\1 and more",
+			"\0\2\1\x38\0\0\xbb\x80\0\0\1\1\1\0\1", 32, 15 },
+		{ FLV_FLAC, false, "fLaC", "dfLa",
+			"fLaC\x80\0\0\x22\x12\0\x12\0\0\1\xd1\0\4\xff\x0b\xb8\0\xf0\0\5\xdc\0" "0123456789abcde",
+			"\0\0\0\0\x80\0\0\x22\x12\0\x12\0\0\1\xd1\0\4\xff\x0b\xb8\0\xf0\0\5\xdc\0" "0123456789abcde",
+			42, 42 },
+		{ FLV_AC3, false, "ac-3", "dac3", "\x0b\x77\x48\x0d\x0c\x40\x2f\x84", "\x10\x08\xc0", 8, 3 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const uint8_t *config = (const uint8_t *)cases[i].config;
+		struct codec c;
+		struct fmp4_track t = { cases[i].video, 48000, &c, config, cases[i].config_size };
+		struct buf b = { 0 };
+		struct span s;
+
+		assert_int_equal((codec_has_config(cases[i].fourcc) ? codec_config : codec_first)(&c, cases[i].fourcc, config,
+					 cases[i].config_size), 0);
+		s = find(past(entry(&b, &t, cases[i].entry), cases[i].video ? 78 : 28), cases[i].box);
+		assert_int_equal(s.size, cases[i].size);
+		assert_memory_equal(s.p, cases[i].body, s.size);
+		buf_free(&b);
+	}
+}
+
 /*
  * Three parts of a picture with B-frames and of its sound, one behind the other.  A part's tfdt is the
  * one before plus the durations in it; every sample's bytes lie where its trun says; composition
@@ -280,6 +322,7 @@ main(void)
 		cmocka_unit_test(an_init_segment_has_no_samples),
 		cmocka_unit_test(a_picture_tells_its_size_and_configuration),
 		cmocka_unit_test(a_sound_tells_its_rate_channels_and_configuration),
+		cmocka_unit_test(each_codec_has_its_box),
 		cmocka_unit_test(parts_follow_each_other),
 		cmocka_unit_test(a_part_of_nothing_is_refused),
 	};
