@@ -117,6 +117,8 @@ close_segment(struct segmenter *g, int64_t end, enum take take)
 		(!g->archived_ms || clock_mono_ms() - g->archived_ms >= ARCHIVE_EVERY_MS))
 		seg_put_archive(g, false);
 	g->start = end;
+	if (take != TAKE_NONE)
+		g->media = end;
 	g->fresh = false;
 	seg_put_state(g);
 	seg_expire(g, clock_wall_ms());

@@ -106,7 +106,7 @@ struct segmenter {
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */
 	bool away, hole; /* nobody publishes; the lists end in gaps */
-	int64_t start, cut, newest;
+	int64_t start, cut, newest, media; /* media: the end of what is no gap */
 	struct timeline time;
 	int64_t have; /* what lies before was written by the process before us; 0: nothing */
 	int leader;

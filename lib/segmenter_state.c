@@ -103,7 +103,7 @@ seg_put_state(struct segmenter *g)
 		(json_int_t)g->epoch, "origin_ms", (json_int_t)g->origin_ms, "started_ms",
 		(json_int_t)g->started_ms, "next", (json_int_t)g->next_n, "gone_discontinuities",
 		(json_int_t)g->gone_dsn, "target_s", g->target_s, "ended", g->ended, "end_pts",
-		(json_int_t)g->start, "dependent", g->dependent);
+		(json_int_t)g->media, "dependent", g->dependent);
 	json_object_set_new(o, "stream", json_string(g->stream));
 	tracks = json_array();
 	for (t = 0; t < g->strands; t++)
@@ -185,7 +185,7 @@ seg_get_state(struct segmenter *g)
 	g->gone_dsn = int_of(o, "gone_discontinuities");
 	g->target_s = (int)int_of(o, "target_s");
 	g->dependent = json_is_true(json_object_get(o, "dependent"));
-	g->have = int_of(o, "end_pts");
+	g->have = g->media = int_of(o, "end_pts");
 	json_array_foreach(json_object_get(o, "expiring"), i, e)
 		if (safe_path(text_of(e, "path")))
 			bury(g, text_of(e, "path"), int_of(e, "when_ms"));

@@ -214,6 +214,16 @@ outage() {
 	[ "$(grep -c EXT-X-GAP live/gone/source/index.m3u8)" = 3 ]
 	[ "$(tail -n 2 arch/gone/*/source/index.m3u8 | grep -c -e m4s -e ENDLIST)" = 2 ]
 	! grep -q EXT-X-GAP arch/gone/*/source/index.m3u8
+	# A writer that dies meanwhile: its heir is sent the last pictures again, however long ago they were.
+	outage "$A" 60000 | python3 -c 'import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[:d.rindex(b"\x12\0\0", 0, d.rindex(b"session"))])' >o.flv
+	ffmpeg -v error -i "$A" -ss 5 -copyts -c copy -f flv last.flv
+	ffmpeg -v error -i "$A" -c copy -output_ts_offset 68 -f flv back.flv
+	{ flvmark 01jdabcdef0 7 a open last.flv; tail -c +14 back.flv; } >heir.flv
+	run -75 lv-segment --window 50 --dir live/heir o.flv
+	run -75 lv-segment --window 50 --dir live/heir heir.flv
+	lv-segment --window 50 --dir live/heir --finish
+	[ "$(packets live/heir/source/index.m3u8 2>/dev/null)" = video,480 ]
+	sed -n 's/.*DATE-TIME://p' live/heir/source/index.m3u8 | sort -c
 	outage "$A" 1500 >o.flv # not as long as a segment
 	lv-segment --dir live/short o.flv
 	! grep -q EXT-X-GAP live/short/source/index.m3u8
