@@ -43,7 +43,7 @@ LIBS_lv-vod      = -lm
 PKG_lv-serve     = libmicrohttpd zlib libcrypto
 LIBS_lv-serve    = -lev -lm
 LIBS_lv-s3push   = -lev
-PKG_lv-chatd     = libwebsockets libjwt libcrypto
+PKG_lv-chatd     = libwebsockets hiredis libjwt libcrypto
 LIBS_lv-chatd    = -lev
 LIBS_rtmp-accept = -lev
 

@@ -478,6 +478,26 @@ out:
 	return e;
 }
 
+void
+room_floor(struct room *r, struct chat_id floor)
+{
+	if (r->head && chat_id_order(floor, r->last) <= 0)
+		return;
+	r->floor = r->last = floor; /* what came before it may have holes */
+}
+
+int
+room_restore(struct room *r, const char *body, size_t n)
+{
+	json_t *o = n <= ROOM_BODY_MAX ? json_loadb(body, n, 0, NULL) : NULL;
+	int kind = chat_kind(field(o, "type")), e = -EBADMSG;
+
+	if (kind == CHAT_BAN || kind == CHAT_TIMEOUT || kind == CHAT_MODES || kind == CHAT_PIN)
+		e = apply_effect(r, (enum chat_kind)kind, o);
+	json_decref(o);
+	return e;
+}
+
 uint64_t
 room_first(const struct room *r)
 {

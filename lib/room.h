@@ -50,6 +50,13 @@ int room_body(const struct room *, char body[ROOM_BODY_MAX], const struct chat_a
 	const struct ticket *, int64_t now_ms);
 int room_apply(struct room *, struct chat_id, const char *body, size_t n);
 
+/*
+ * What was kept elsewhere, when this box did not listen: first room_floor, from which id on nothing
+ * is missing there, then the state, as the entries that made it, then the log by room_apply.
+ */
+void room_floor(struct room *, struct chat_id floor);
+int room_restore(struct room *, const char *body, size_t n);
+
 struct chat_id room_next_id(const struct room *, int64_t now_ms); /* for a room of this box alone */
 struct chat_id room_last(const struct room *);
 int64_t room_pause_ms(const struct room *, const struct ticket *); /* slow mode, for this person */

@@ -15,6 +15,8 @@
 #include "ws.h"
 
 #define AUDIENCE "lv-chatd"
+#define POSTS_MAX 8  /* of a guest, on their way to Redis */
+#define BOXES_MAX 16 /* whose viewers are counted */
 
 struct chatd_config {
 	char **origins; /* NULL: pages from anywhere; else exactly these */
@@ -37,6 +39,22 @@ struct person { /* in a room: how fast he writes */
 	char name[];
 };
 
+struct box { /* another one's viewers of a room */
+	uint64_t id;
+	size_t viewers;
+	int64_t seen_ms;
+};
+
+/* An entry on its way into a room: who waits for the answer, and what a moderator did. */
+struct post {
+	struct post *next, **prev; /* of the guest */
+	struct guest *guest;       /* NULL: has left */
+	enum chat_kind kind;
+	char ref[CHAT_REF_MAX + 1];
+	char stream[TICKET_STREAM_MAX + 1];
+	char user[TICKET_USER_MAX + 1], by[TICKET_USER_MAX + 1], reason[CHAT_REASON_MAX + 1];
+};
+
 struct place {
 	struct table_item item; /* first: by the name of the room */
 	struct room *room;
@@ -47,7 +65,10 @@ struct place {
 	bool dirty;
 	int64_t flushed_ms, empty_ms; /* when it was sent last; since when nobody is here */
 	int64_t second, said_now, said_before; /* entries in this second and in the one before */
-	size_t told; /* the viewers that everybody knows of */
+	size_t told, published; /* the viewers that everybody knows of; ours that other boxes do */
+	bool known;  /* its history is here; until then nobody is greeted */
+	bool filling, again; /* the history is on its way; and has to be asked for once more */
+	struct box boxes[BOXES_MAX];
 };
 
 struct hall {
@@ -55,6 +76,7 @@ struct hall {
 	struct ev_loop *loop;
 	struct ws *ws;
 	struct ticket_key *key;
+	struct remote *remote; /* NULL: this box alone */
 	struct table places, addresses, users;
 	struct place *dirty;
 	ev_prepare flush;
@@ -76,7 +98,9 @@ struct guest {
 	int64_t pinged_ms;
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
-	bool must_login, has_offset;
+	bool must_login, has_offset, greeted;
+	struct post *posts;
+	int post_count;
 	struct chat_id offset;
 	char stream[TICKET_STREAM_MAX + 1];
 };
@@ -88,8 +112,23 @@ void hall_drain(struct hall *);
 int hall_enter(struct guest *);  /* its stream's place; -ENOMEM */
 void hall_leave(struct guest *);
 void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
+/* What became of a post: accepted, or the time to wait, or a notice. */
+void hall_posted(struct hall *, struct post *, bool accepted, int64_t wait_ms, const char *notice);
+void hall_said(struct hall *, struct place *); /* there are new entries */
+void hall_known(struct place *);               /* greet who waited */
+size_t hall_viewers(const struct place *);
 int hall_count(struct table *, struct count **, const char *name, int max); /* -EMFILE, -ENOMEM */
 void hall_uncount(struct table *, struct count **);
+
+/* remote.c: the rooms' entries in Redis, shared with other boxes */
+int remote_new(struct remote **, struct hall *, const char *url, const char *password);
+void remote_free(struct remote **);
+bool remote_is_away(const struct remote *);
+void remote_enter(struct remote *, struct place *); /* a new place; its history comes */
+void remote_leave(struct remote *, struct place *);
+int remote_post(struct remote *, struct place *, struct post *, const char *body, size_t n, bool limited,
+	int64_t pause_ms, const struct chat_ask *);
+void remote_tell_viewers(struct remote *, struct place *);
 
 /* guest.c: one connection, as ws calls it */
 int guest_open(void *hall, struct ws_conn *, void **guest);
@@ -97,6 +136,7 @@ void guest_opened(void *guest);
 void guest_message(void *guest, const char *text, size_t n);
 void guest_writable(void *guest);
 void guest_closed(void *guest);
+void guest_greet(struct guest *);           /* the place is known */
 void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
 void guest_tick(struct guest *, int64_t now_ms); /* every second */
 void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);

@@ -125,7 +125,7 @@ guest_pump(struct guest *g)
 		buf_free(&g->out);
 		g->out = (struct buf){ 0 };
 	}
-	while (g->place && g->at < room_head(g->place->room)) {
+	while (g->greeted && g->at < room_head(g->place->room)) {
 		if (g->at < room_first(g->place->room)) { /* what it has not got yet is forgotten */
 			guest_end(g, 4008, "too slow");
 			return;
@@ -260,14 +260,15 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 	return 0;
 }
 
-static void
-greet(struct guest *g)
+void
+guest_greet(struct guest *g)
 {
 	struct room *room = g->place->room;
 	bool recovered = g->has_offset && room_after(room, g->offset, &g->at) == 0;
 	char text[ROOM_BODY_MAX + 512], id[CHAT_ID_TEXT];
 	struct json j;
 
+	g->greeted = true;
 	if (recovered) {
 		g->joined = g->at;
 	} else {
@@ -280,7 +281,7 @@ greet(struct guest *g)
 	json_str(&j, "offset", chat_id_text(id, room_last(room)));
 	if (g->has_offset)
 		json_bool(&j, "recovered", recovered);
-	json_int(&j, "viewers", (int64_t)g->place->count);
+	json_int(&j, "viewers", (int64_t)hall_viewers(g->place));
 	room_say_modes(room, &j);
 	room_say_pin(room, &j);
 	say_json(g, &j);
@@ -304,8 +305,8 @@ guest_opened(void *user)
 	}
 	if (hall_enter(g) < 0)
 		ws_drop(g->conn);
-	else
-		greet(g);
+	else if (g->place->known)
+		guest_greet(g);
 }
 
 void
@@ -335,6 +336,10 @@ guest_message(void *user, const char *text, size_t n)
 	}
 	if (a.kind == CHAT_AUTH) {
 		login(g, a.token, a.ref);
+		return;
+	}
+	if (!g->greeted) {
+		guest_notice(g, "unavailable", a.ref, NULL);
 		return;
 	}
 	if ((no = room_judge(g->place->room, g->ticket, &a, now_ms, &v))) {
@@ -374,7 +379,10 @@ void
 guest_closed(void *user)
 {
 	struct guest *g = user;
+	struct post *p;
 
+	for (p = g->posts; p; p = p->next)
+		p->guest = NULL;
 	if (g->place)
 		hall_leave(g);
 	hall_uncount(&g->hall->addresses, &g->address);

@@ -13,6 +13,7 @@
 #define VIEWERS_S 5      /* how often their number is told when it changes */
 #define COUNTED_S 5      /* and to readers of events */
 #define EMPTY_MS 3600000 /* how long the history of an empty room is kept */
+#define EMPTY_REMOTE_MS 60000 /* with Redis, which keeps it too */
 #define PLACES_MAX 20000 /* rooms with a history */
 
 int
@@ -72,7 +73,21 @@ place_new(struct hall *h, const char *stream)
 		place_free(p);
 		return NULL;
 	}
+	p->known = !h->remote || remote_is_away(h->remote);
+	if (h->remote)
+		remote_enter(h->remote, p);
 	return p;
+}
+
+void
+hall_known(struct place *p)
+{
+	size_t i;
+
+	p->known = true;
+	for (i = 0; i < p->count; i++)
+		if (!p->guests[i]->greeted)
+			guest_greet(p->guests[i]);
 }
 
 int
@@ -156,8 +171,8 @@ on_later(struct ev_loop *loop, ev_timer *w, int events)
 	(void)events; /* on_flush follows */
 }
 
-static void
-place_said(struct hall *h, struct place *p)
+void
+hall_said(struct hall *h, struct place *p)
 {
 	int64_t second = clock_mono_ms() / 1000;
 
@@ -191,49 +206,120 @@ person_of(struct place *p, const char *user)
 }
 
 static void
-tell_moderation(const struct guest *g, const struct chat_ask *a)
+tell_moderation(const struct post *post)
 {
 	struct event e;
 
 	event_begin(&e, "chat.moderated");
-	event_str(&e, "stream", g->stream);
-	event_str(&e, "kind", chat_kind_text(a->kind));
-	event_str(&e, "user", *a->user ? a->user : NULL);
-	event_str(&e, "by", g->ticket->user);
-	event_str(&e, "reason", *a->reason ? a->reason : NULL);
+	event_str(&e, "stream", post->stream);
+	event_str(&e, "kind", chat_kind_text(post->kind));
+	event_str(&e, "user", *post->user ? post->user : NULL);
+	event_str(&e, "by", post->by);
+	event_str(&e, "reason", *post->reason ? post->reason : NULL);
 	event_send(&e);
+}
+
+static bool
+is_moderation(enum chat_kind kind)
+{
+	return kind >= CHAT_DELETE && kind < CHAT_SUB;
+}
+
+static struct post *
+post_new(struct guest *g, const struct chat_ask *a)
+{
+	struct post *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->guest = g;
+	p->kind = a->kind;
+	memcpy(p->ref, a->ref, sizeof(p->ref));
+	memcpy(p->stream, g->stream, sizeof(p->stream));
+	memcpy(p->user, a->user, sizeof(p->user));
+	memcpy(p->by, g->ticket->user, sizeof(p->by));
+	memcpy(p->reason, a->reason, sizeof(p->reason));
+	p->next = g->posts;
+	p->prev = &g->posts;
+	if (p->next)
+		p->next->prev = &p->next;
+	g->posts = p;
+	g->post_count++;
+	return p;
+}
+
+void
+hall_posted(struct hall *h, struct post *p, bool accepted, int64_t wait_ms, const char *notice)
+{
+	struct guest *g = p->guest;
+
+	if (g) {
+		*p->prev = p->next;
+		if (p->next)
+			p->next->prev = p->prev;
+		g->post_count--;
+	}
+	if (accepted && is_moderation(p->kind))
+		tell_moderation(p);
+	else if (accepted)
+		h->messages++;
+	else if (g && notice)
+		guest_notice(g, notice, p->ref, NULL);
+	else if (g)
+		guest_wait(g, wait_ms, p->ref);
+	free(p);
+}
+
+/* In this box alone: the limit is counted here, and the entry is in the room at once. */
+static void
+post_here(struct hall *h, struct place *place, struct post *p, const char *body, size_t n, bool limited,
+	int64_t pause_ms)
+{
+	int64_t wait_ms = 0;
+	struct person *who = limited ? person_of(place, p->by) : NULL;
+
+	if (who)
+		wait_ms = rate_take(&who->rate, clock_mono_ms(), (unsigned)h->config.messages,
+			h->config.window_ms, pause_ms);
+	if (wait_ms) {
+		hall_posted(h, p, false, wait_ms, NULL);
+	} else if ((limited && !who) ||
+		room_apply(place->room, room_next_id(place->room, clock_wall_ms()), body, n) < 0) {
+		hall_posted(h, p, false, 0, "unavailable");
+	} else {
+		hall_posted(h, p, true, 0, NULL);
+		hall_said(h, place);
+	}
 }
 
 void
 hall_post(struct guest *g, const struct chat_ask *a, const char *body, size_t n)
 {
 	struct hall *h = g->hall;
-	struct place *p = g->place;
-	bool moderation = a->kind >= CHAT_DELETE && a->kind < CHAT_SUB;
-	int64_t wait_ms = 0, now_ms = clock_wall_ms();
-	struct person *who;
+	bool limited = !is_moderation(a->kind) && g->ticket->role != TICKET_SERVICE;
+	int64_t pause_ms = room_pause_ms(g->place->room, g->ticket);
+	struct post *p;
 
-	if (!moderation && g->ticket->role != TICKET_SERVICE) {
-		if (!(who = person_of(p, g->ticket->user))) {
-			guest_notice(g, "unavailable", a->ref, NULL);
-			return;
-		}
-		wait_ms = rate_take(&who->rate, clock_mono_ms(), (unsigned)h->config.messages,
-			h->config.window_ms, room_pause_ms(p->room, g->ticket));
-	}
-	if (wait_ms) {
-		guest_wait(g, wait_ms, a->ref);
-		return;
-	}
-	if (room_apply(p->room, room_next_id(p->room, now_ms), body, n) < 0) {
+	if (h->remote && g->post_count >= POSTS_MAX && g->ticket->role != TICKET_SERVICE)
+		guest_notice(g, "busy", a->ref, NULL);
+	else if (!(p = post_new(g, a)))
 		guest_notice(g, "unavailable", a->ref, NULL);
-		return;
-	}
-	if (moderation)
-		tell_moderation(g, a);
-	else
-		h->messages++;
-	place_said(h, p);
+	else if (!h->remote)
+		post_here(h, g->place, p, body, n, limited, pause_ms);
+	else if (remote_post(h->remote, g->place, p, body, n, limited, pause_ms, a) < 0)
+		hall_posted(h, p, false, 0, "unavailable");
+}
+
+size_t
+hall_viewers(const struct place *p)
+{
+	int64_t now_ms = clock_mono_ms();
+	size_t i, n = p->count;
+
+	for (i = 0; i < BOXES_MAX; i++)
+		if (p->boxes[i].id && now_ms - p->boxes[i].seen_ms < 3 * VIEWERS_S * 1000)
+			n += p->boxes[i].viewers;
+	return n;
 }
 
 static void
@@ -241,13 +327,13 @@ tell_viewers(struct place *p)
 {
 	char text[96];
 	uint8_t frame[FRAME_HEAD + sizeof(text)];
-	size_t i, n = (size_t)snprintf(text, sizeof(text), "{\"type\":\"viewers\",\"count\":%zu}", p->count);
+	size_t i, n = (size_t)snprintf(text, sizeof(text), "{\"type\":\"viewers\",\"count\":%zu}", hall_viewers(p));
 	size_t head = frame_head(frame, n);
 
 	memcpy(frame + head, text, n);
-	p->told = p->count;
+	p->told = hall_viewers(p);
 	for (i = 0; i < p->count; i++) /* who is behind learns it another time */
-		if (!p->guests[i]->behind_ms && !ws_behind(p->guests[i]->conn))
+		if (p->guests[i]->greeted && !p->guests[i]->behind_ms && !ws_behind(p->guests[i]->conn))
 			ws_send(p->guests[i]->conn, frame, head + n);
 }
 
@@ -284,8 +370,10 @@ place_tick(struct hall *h, struct place *p, int64_t now_ms)
 
 	for (i = 0; i < p->count; i++)
 		guest_tick(p->guests[i], now_ms);
-	if (h->ticks % VIEWERS_S == 0 && p->told != p->count)
+	if (h->ticks % VIEWERS_S == 0 && p->told != hall_viewers(p))
 		tell_viewers(p);
+	if (h->remote && (p->count != p->published || (p->count && h->ticks % VIEWERS_S == 0)))
+		remote_tell_viewers(h->remote, p);
 	if (h->ticks % 60 == 0)
 		forget_people(p, now_ms);
 }
@@ -304,7 +392,9 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 		place_tick(h, p, now_ms);
 		if (p->count || p->dirty)
 			continue;
-		if (room_head(p->room) == 0 || now_ms - p->empty_ms > EMPTY_MS || h->places.count > PLACES_MAX) {
+		if (h->remote ? now_ms - p->empty_ms > EMPTY_REMOTE_MS : room_head(p->room) == 0 || now_ms - p->empty_ms > EMPTY_MS || h->places.count > PLACES_MAX) {
+			if (h->remote)
+				remote_leave(h->remote, p);
 			table_drop(&h->places, &p->item);
 			place_free(p);
 		}
@@ -355,6 +445,7 @@ hall_close(struct hall *h)
 	ev_timer_stop(h->loop, &h->later);
 	ev_timer_stop(h->loop, &h->tick);
 	ws_free(&h->ws); /* every guest leaves */
+	remote_free(&h->remote);
 	table_empty(&h->places, place_free);
 	table_empty(&h->addresses, free);
 	table_empty(&h->users, free);

@@ -17,7 +17,7 @@
 
 #define DRAIN_MS 10000
 
-static char **listens, *secret_path;
+static char **listens, *secret_path, *redis_url, *redis_password_path;
 static int max_connections = 10000, proxied, login;
 static struct hall hall = { .config = { .history = 50, .per_address = 100, .per_user = 10,
 	.messages = RATE_MAX, .window_ms = 5000, .ping_s = 25 } };
@@ -26,6 +26,9 @@ static const struct poptOption options[] = {
 	{ "listen", 'l', POPT_ARG_ARGV, &listens, 0, "listen here; port 0 picks one", "ADDR:PORT" },
 	{ "token-secret", 't', POPT_ARG_STRING, &secret_path, 0,
 		"tokens are signed with this secret, or checked with this public key", "FILE" },
+	{ "redis", 'r', POPT_ARG_STRING, &redis_url, 0, "share the rooms with other boxes by the Redis at URL",
+		"URL" },
+	{ "redis-password-file", 0, POPT_ARG_STRING, &redis_password_path, 0, "its password is in FILE", "FILE" },
 	{ "origin", 'o', POPT_ARG_ARGV, &hall.config.origins, 0,
 		"let pages of this origin in; may be repeated (default: all)", "URL" },
 	{ "login", 'L', POPT_ARG_NONE, &login, 0, "nobody reads without a token", NULL },
@@ -87,6 +90,34 @@ key_read(int *status)
 		explicit_bzero(buf_data(&text), buf_len(&text));
 	buf_free(&text);
 	return key;
+}
+
+/* A word in a file of its owner's: the first line. */
+static void
+share(void)
+{
+	char *password = NULL;
+	struct buf text = { 0 };
+	int r;
+
+	if (redis_password_path) {
+		if ((r = whole_read(redis_password_path, 1024, true, &text, NULL)) == -EPERM)
+			die(EX_NOPERM, 0, "%s can be read by others: chmod 600 %s", redis_password_path,
+				redis_password_path);
+		if (r < 0)
+			die(EX_NOINPUT, r, "cannot open %s", redis_password_path);
+		buf_u8(&text, 0);
+		password = (char *)buf_data(&text);
+		password[strcspn(password, "\r\n")] = '\0';
+	}
+	r = remote_new(&hall.remote, &hall, redis_url, password);
+	if (password)
+		explicit_bzero(password, strlen(password));
+	buf_free(&text);
+	if (r == -EINVAL)
+		die(EX_USAGE, 0, "--redis: redis://HOST[:PORT][/NUMBER] or unix:PATH, without a password");
+	if (r < 0)
+		die(EX_OSERR, r, "cannot start");
 }
 
 static void
@@ -193,6 +224,8 @@ usage_check(void)
 		die(EX_USAGE, 0, "--ping-s %d: not between 1 and 3600", hall.config.ping_s);
 	if (hall.config.per_address < 1 || hall.config.per_user < 1 || max_connections < 1)
 		die(EX_USAGE, 0, "--per-address, --per-user and --max-connections: 1 or more");
+	if (redis_password_path && !redis_url)
+		die(EX_USAGE, 0, "--redis-password-file goes with --redis");
 	for (o = hall.config.origins; o && *o; o++)
 		if (!strstr(*o, "://") || strchr(strstr(*o, "://") + 3, '/'))
 			die(EX_USAGE, 0, "--origin %s: an origin is like https://example.org, without a path", *o);
@@ -241,6 +274,8 @@ main(int argc, char **argv)
 		die(EX_OSERR, 0, "cannot start: is libwebsockets' libev plugin (libwebsockets-evlib-ev) installed?");
 	if (r < 0 || (r = hall_open(&hall, loop)) < 0)
 		die(EX_OSERR, r, "cannot start");
+	if (redis_url)
+		share();
 	ev_signal_init(&term, on_signal, SIGTERM);
 	ev_signal_init(&intr, on_signal, SIGINT);
 	ev_signal_init(&hup, on_reload, SIGHUP);

@@ -21,12 +21,18 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "modes, pins, replies" { scene modes; }
 @test "subscriptions, gifts, raids" { scene service; }
 
+@test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	scene boxes outage
+}
+
 @test "options that cannot be are refused before anything is opened" {
 	run -64 --separate-stderr lv-chatd
 	[[ $stderr == *"--listen ADDR:PORT and --token-secret FILE are needed"* ]]
 	local o
 	for o in --history=1001 --messages=0 --messages=21 --window-ms=-1 --ping-s=0 --per-user=0 \
-		--origin=example.org --origin=https://example.org/ --listen=nowhere; do
+		--origin=example.org --origin=https://example.org/ --listen=nowhere --redis=localhost --redis=redis://:secret@h \
+		--redis=redis://h:0 --redis=redis://h/x --redis-password-file=x; do
 		echo "a secret of thirty-two bytes, no less" >"$BATS_TEST_TMPDIR/s"
 		chmod 600 "$BATS_TEST_TMPDIR/s"
 		run -64 lv-chatd --listen 127.0.0.1:0 --token-secret "$BATS_TEST_TMPDIR/s" "$o"

@@ -81,6 +81,34 @@ class Server:
         assert status == 0, "lv-chatd ended with %d" % status
 
 
+class Redis:
+    """A server of the scene's own, on a socket."""
+
+    def __init__(self, *options):
+        self.dir = tempfile.mkdtemp(dir=DIR)
+        self.socket = self.dir + "/redis.sock"
+        self.options = options
+
+    async def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", self.dir,
+             "--loglevel", "warning", *self.options], stdout=subprocess.DEVNULL)
+        atexit.register(self.process.kill)
+        for _ in range(PATIENCE * 20):
+            if self.call("ping", check=False) == "PONG":
+                return self
+            await asyncio.sleep(0.05)
+        raise AssertionError("Redis does not start")
+
+    def call(self, *words, check=True):
+        return subprocess.run(["redis-cli", "-s", self.socket, *words], check=check, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+
+    async def end(self):
+        self.process.terminate()
+        await asyncio.to_thread(self.process.wait, PATIENCE)
+
+
 class Client:
     @classmethod
     async def enter(cls, server, user=None, *options, headers=None, **query):
@@ -627,6 +655,118 @@ async def service():
     same((await reader.get("raid"))["viewers"], 1200)
     await backend.refused("field_missing", type="gift", user="1", count=100000)
     await s.end()
+
+
+async def boxes():
+    """Two boxes, one Redis: one room, one order, one limit, one history, one set of bans."""
+    r = await Redis().start()
+    a, b = [await Server.start("--redis", "unix:" + r.socket, "--history", "10") for _ in range(2)]
+    for s in (a, b):
+        await s.event("redis.back")
+    one, two = await Client.enter(a, "1"), await Client.enter(b, "1")
+    m = await one.accepted(type="message", text="hello")
+    same(await two.get("message"), m)
+    for n in range(19):
+        await (one, two)[n % 2].accepted(type="message", text="m%d" % n)
+    wait = await one.answer(type="message", text="x")
+    assert wait["type"] == "slowmode" and 0 < wait["waitMs"] <= 5000, wait
+    late = await Client.enter(b)
+    same(await late.texts(10), ["m%d" % n for n in range(9, 19)])
+    mod = await Client.enter(a, "9", "--role", "mod")
+    # a ban on one silences on the other, and what was said is gone on both, and in Redis
+    began = time.monotonic()
+    ban = await mod.accepted(type="ban", user="1", reason="no")
+    await two.get("ban")
+    assert time.monotonic() - began < 1
+    await two.refused("banned", type="message", text="x")
+    await one.refused("banned", type="message", text="x")
+    other = await Client.enter(b, "2", offset=m["id"])
+    same(other.joined["recovered"], True)
+    same((await other.next())["type"], "ban")
+    p = await other.accepted(type="message", text="pin me")
+    await mod.get("message")
+    await mod.accepted(type="pin", id=p["id"])
+    await mod.accepted(type="modes", slow=30, followers=-1)
+    d = await other.answer(type="message", text="too soon")
+    assert d["type"] == "slowmode" and 5000 < d["waitMs"] <= 30000, d
+    # a box that was never in this room knows all of it
+    c = await Server.start("--redis", "unix:" + r.socket)
+    new = await Client.enter(c, "1")
+    same((new.joined["slow"], new.joined["pin"]["text"]), (30, "pin me"))
+    same(await new.texts(1), ["pin me"])
+    await new.refused("banned", type="message", text="x")
+    back = await Client.enter(c, offset=ban["id"])
+    same(back.joined["recovered"], True)
+    same([(await back.next())["type"] for _ in range(3)], ["message", "pin", "modes"])
+    await mod.accepted(type="unban", user="1")
+    await new.get("unban")
+    await mod.accepted(type="delete", id=p["id"])
+    await new.get("delete")
+    fresh = await Client.enter(await Server.start("--redis", "unix:" + r.socket))
+    await mod.accepted(type="message", text="first seen")
+    same(await fresh.texts(1), ["first seen"])
+    same(r.call("xlen", "stream_chat:alice"), "6")
+    # viewers of all boxes
+    while (await late.get("viewers"))["count"] < 8:
+        pass
+    for s in (a, b, c):
+        await s.end()
+
+
+async def outage():
+    """Redis away: reading goes on, writing is refused; back: nothing is lost, doubled or reordered."""
+    r = await Redis("--appendonly", "yes", "--appendfsync", "always").start()
+    a, b = [await Server.start("--redis", "unix:" + r.socket, "-q") for _ in range(2)]
+    for s in (a, b):
+        await s.event("redis.back")
+    writer = await Client.enter(a, "1", "--role", "service")
+    readers = [await Client.enter(s) for s in (a, b)]
+    sent = []
+
+    async def say(n):
+        text = "m%d" % n
+        while True:
+            m = await writer.answer(type="message", text=text, ref="ref%d" % n)
+            if m["type"] == "message" or m["notice"] == "duplicate":
+                break
+            same(m["notice"], "unavailable")
+            await asyncio.sleep(0.05)
+        sent.append(text)
+
+    for n in range(20):
+        await say(n)
+    await r.end()
+    for s in (a, b):
+        await s.event("redis.away")
+    await writer.refused("unavailable", type="message", text="lost")
+    cut_off = await Client.enter(b)  # in the meantime there is what the box has
+    same((await cut_off.texts(20))[-1], "m19")
+    talk = asyncio.ensure_future(say(20))
+    await r.start()
+    await talk
+    # one box dies in mid-talk: its reader goes on at the other
+    for n in range(21, 40):
+        await say(n)
+    last = None
+    while last != "m30":
+        m = await readers[1].get("message")
+        last = m["text"]
+    b.process.kill()
+    moved = await Client.enter(a, offset=m["id"])
+    same(moved.joined["recovered"], True)
+    r.call("client", "kill", "type", "pubsub")  # its subscription is lost, and what it missed is filled in
+    for n in range(40, 60):
+        await say(n)
+    got = [x["text"] for x in readers[1].seen if x["type"] == "message"] + await moved.texts(29)
+    same(got, sent)
+    same(await readers[0].texts(60), sent)
+    # a Redis that has forgotten everything is told of honestly
+    old = m["id"]
+    r.call("flushall")
+    c = await Server.start("--redis", "unix:" + r.socket)
+    same((await Client.enter(c, offset=old)).joined["recovered"], False)
+    for s in (a, c):
+        await s.end()
 
 
 async def play(scenes):
