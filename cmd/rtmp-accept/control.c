@@ -266,13 +266,20 @@ do_reload(struct talk *t, const json_t *ask)
 }
 
 static void
+do_upgrade(struct talk *t, const json_t *ask)
+{
+	(void)ask;
+	done(t, upgrade_ask());
+}
+
+static void
 take_line(struct talk *t, const char *line, size_t n)
 {
 	static const struct {
 		const char *name;
 		void (*run)(struct talk *, const json_t *);
 	} verbs[] = { { "list", do_list }, { "kick", do_kick }, { "drain", do_drain },
-		{ "limits", do_limits }, { "stats", do_stats }, { "reload", do_reload } };
+		{ "limits", do_limits }, { "stats", do_stats }, { "reload", do_reload }, { "upgrade", do_upgrade } };
 	json_t *ask = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *verb = json_string_value(json_object_get(ask, "do"));
 	const char *id = json_string_value(json_object_get(ask, "id"));
@@ -282,7 +289,7 @@ take_line(struct talk *t, const char *line, size_t n)
 	while (verb && i < sizeof(verbs) / sizeof(*verbs) && strcmp(verb, verbs[i].name))
 		i++;
 	if (!verb || i == sizeof(verbs) / sizeof(*verbs))
-		done(t, "not {\"do\": \"list\"}, nor kick, drain, limits, stats or reload");
+		done(t, "not {\"do\": \"list\"}, nor kick, drain, limits, stats, reload or upgrade");
 	else
 		verbs[i].run(t, ask);
 	json_decref(ask);

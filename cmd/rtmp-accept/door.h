@@ -8,6 +8,7 @@
  * clients.c  connections and their sessions, up to the hand-over
  * control.c  what an operator asks for
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
+ * upgrade.c  another binary in our place
  * listeners.c  where connections come from
  * main.c     options, signals
  */
@@ -68,6 +69,11 @@ void auth_tick(int64_t now_ms);
 void auth_stop(void);
 bool auth_runs(void);
 
+/* upgrade.c */
+void upgrade_prepare(char **argv);
+const char *upgrade_ask(void); /* NULL, or why not */
+void upgrade_tick(int64_t now_ms);
+
 /* address.c */
 void address_options(char **allow, char **deny, char **proxy);
 bool address_front_end(const char *ip); /* its connections begin with a PROXY header */
@@ -78,6 +84,9 @@ void address_failed(const char *ip);
 enum listener_kind { LISTENER_RTMP, LISTENER_RTMPS, LISTENER_AGENT };
 void listeners_open(char **where, const char *option, enum listener_kind);
 void listeners_passed(void); /* by systemd */
+bool listeners_inherited(void); /* from the binary before us: then no others are opened */
+void listeners_hand_on(bool on);  /* to the one after us */
+void listeners_pause(bool on);    /* who connects waits */
 bool listeners_want(enum listener_kind);
 uint16_t listeners_port(void); /* of the first */
 void listeners_start(void);

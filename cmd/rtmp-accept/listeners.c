@@ -1,5 +1,6 @@
 /* Where connections come from: addresses, and sockets that systemd passed on. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "listen.h"
 
 #define LISTENERS 16
+#define HANDED_ON "RTMP_ACCEPT_LISTENERS" /* FD:KIND,... in the environment of the next binary */
 
 static const char *const protos[] = { "rtmp", "rtmps", "agent" };
 
@@ -63,6 +65,54 @@ listeners_passed(void)
 		add(LISTEN_PASSED_FD + i, (enum listener_kind)kind);
 	}
 	listen_passed_done();
+}
+
+bool
+listeners_inherited(void)
+{
+	const char *at = getenv(HANDED_ON);
+	int fd, kind, n, listens;
+	socklen_t len = sizeof(listens);
+
+	for (; at && sscanf(at, "%d:%d%n", &fd, &kind, &n) == 2; at += n + (at[n] == ',')) {
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens || kind < 0 ||
+			kind > LISTENER_AGENT)
+			die(EX_USAGE, 0, "%s: no listening sockets", HANDED_ON);
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		add(fd, (enum listener_kind)kind);
+	}
+	unsetenv(HANDED_ON);
+	return count > 0;
+}
+
+void
+listeners_hand_on(bool on)
+{
+	char text[LISTENERS * 24] = "";
+	size_t n = 0;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		fcntl(listeners[i].fd, F_SETFD, on ? 0 : FD_CLOEXEC);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%d:%d", i ? "," : "", listeners[i].fd,
+			listeners[i].kind);
+	}
+	if (on)
+		setenv(HANDED_ON, text, 1);
+	else
+		unsetenv(HANDED_ON);
+}
+
+void
+listeners_pause(bool on)
+{
+	struct listener *l;
+
+	for (l = listeners; l < listeners + count; l++)
+		if (on)
+			ev_io_stop(door.loop, &l->io);
+		else
+			ev_io_start(door.loop, &l->io);
 }
 
 bool

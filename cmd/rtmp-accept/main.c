@@ -73,7 +73,7 @@ static const struct poptOption options[] = {
 };
 
 struct door door;
-static ev_signal term, intr, hup, leave;
+static ev_signal term, intr, hup, upgrade, leave;
 static ev_timer tick;
 static ev_child reaper;
 static int64_t drain_until_ms;
@@ -140,12 +140,14 @@ open_listeners(void)
 {
 	bool rtmp, rtmps;
 
-	listeners_passed(); /* first, before their descriptors are anything else's */
-	listeners_open(listens, "--listen", LISTENER_RTMP);
-	listeners_open(tls_listens, "--tls-listen", LISTENER_RTMPS);
+	if (!listeners_inherited()) {
+		listeners_passed(); /* first, before their descriptors are anything else's */
+		listeners_open(listens, "--listen", LISTENER_RTMP);
+		listeners_open(tls_listens, "--tls-listen", LISTENER_RTMPS);
+		listeners_open(agents, "--agent-listen", LISTENER_AGENT);
+	}
 	rtmp = listeners_want(LISTENER_RTMP);
 	rtmps = listeners_want(LISTENER_RTMPS);
-	listeners_open(agents, "--agent-listen", LISTENER_AGENT);
 	if (!(rtmp || rtmps) == !inetd)
 		die(EX_USAGE, 0, "--listen ADDR:PORT, --tls-listen ADDR:PORT or --inetd is needed; try "
 			"\"rtmp-accept --help\"");
@@ -248,6 +250,18 @@ on_leave(struct ev_loop *loop, ev_signal *w, int events)
 }
 
 static void
+on_upgrade(struct ev_loop *loop, ev_signal *w, int events)
+{
+	const char *why = upgrade_ask();
+
+	(void)loop;
+	(void)w;
+	(void)events;
+	if (why)
+		complain(0, "no upgrade: %s", why);
+}
+
+static void
 on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
 	(void)loop;
@@ -276,6 +290,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	clients_tick(now);
 	keepers_tick(now);
 	auth_tick(now);
+	upgrade_tick(now);
 	events_flush();
 	if (door.draining && !ended && now >= drain_until_ms) {
 		ended = true;
@@ -312,6 +327,7 @@ main(int argc, char **argv)
 	int r;
 
 	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
+	upgrade_prepare(argv);
 	check_options();
 	address_options(allow, deny, proxies);
 	sig_pipe();
@@ -340,6 +356,7 @@ main(int argc, char **argv)
 	watch_signal(&term, on_stop, SIGTERM);
 	watch_signal(&intr, on_stop, SIGINT);
 	watch_signal(&hup, on_hup, SIGHUP);
+	watch_signal(&upgrade, on_upgrade, SIGUSR1);
 	watch_signal(&leave, on_leave, SIGUSR2);
 	ev_timer_init(&tick, on_tick, TICK_S, TICK_S);
 	ev_timer_start(door.loop, &tick);

@@ -167,3 +167,60 @@ is() { [ "$(ask "$2" | jq -c "$1")" = "$3" ] || { ask "$2"; return 1; }; }
 	is .ok '{"do":"kick","stream":"alice"}' true
 	eventually 10 test -s alice.end
 }
+
+@test "upgrade: another binary in the same process; who publishes goes on, and nobody who comes is turned away" {
+	mkdir -p old/bin old/libexec
+	cp "$BUILD/bin/rtmp-accept" old/bin/
+	cp -r "$BUILD/libexec/lv" old/libexec/
+	PATH=$PWD/old/bin:$PATH open_door
+	publish alice
+	python3 - "$port" <<-'END' 3>&- & # comes and goes all the time
+		import os, socket, sys
+		n = 0
+		while not os.path.exists("enough"):
+		    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20)
+		    s.sendall(b"GET / HTTP/1.1\r\n\r\n")
+		    while True:
+		        try:
+		            if not s.recv(4096): break
+		        except ConnectionResetError: break
+		    n += 1
+		open("visits", "w").write(str(n))
+	END
+	local visitor=$! before
+	cp old/bin/rtmp-accept new
+	printf x >>new # another file, which the kernel runs all the same
+	mv new old/bin/rtmp-accept
+	is .ok '{"do":"upgrade"}' true
+	wait_event events 10 '.event=="server.upgrading"'
+	eventually 10 [ "$(jq -c 'select(.event=="server.ready").port' events | sort -u)" = "$port" ]
+	eventually 10 ready_again
+	[ "$(readlink "/proc/$door/exe")" = "$PWD/old/bin/rtmp-accept" ]
+	eventually 10 is 'select(.stream).publishing' '{"do":"list"}' true
+	publish bob
+	before=$(grep -c refused events)
+	eventually 10 visited "$before"
+	[ ! -e alice.end ]
+	: >enough
+	wait "$visitor"
+	[ "$(cat visits)" -gt 1 ]
+	wait_event events 10 '.event=="broadcast.ended" and .stream=="alice"'
+	[ "$(jq -r 'select(.event=="publish.ended" and .stream=="alice").reason' events)" = "the connection was lost" ]
+	[ "$(grep -c '"publish.started".*alice' events)" = 1 ]
+}
+ready_again() { [ "$(grep -c server.ready events)" = 2 ]; }
+visited() { [ "$(grep -c refused events)" -gt "$1" ]; }
+
+@test "upgrade: not while there is no program, and what cannot run changes nothing" {
+	mkdir -p old/bin old/libexec
+	cp "$BUILD/bin/rtmp-accept" old/bin/
+	cp -r "$BUILD/libexec/lv" old/libexec/
+	PATH=$PWD/old/bin:$PATH open_door
+	rm old/bin/rtmp-accept
+	is .error '{"do":"upgrade"}' '"there is no program where ours was"'
+	printf '\177ELF and no more' >old/bin/rtmp-accept
+	chmod +x old/bin/rtmp-accept
+	is .ok '{"do":"upgrade"}' true
+	eventually 10 grep -q "cannot run .*; going on as we are" err
+	publish alice
+}
