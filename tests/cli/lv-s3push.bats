@@ -51,19 +51,6 @@ playlist() { # PATH SEGMENT...
 	mv "${to%/*}/.list.tmp" "$to"
 }
 
-# Every version of every playlist in the bucket: what it names had been stored before it was.
-audit() {
-	local key version time
-	s3_versions "$B" | sort >versions
-	while read -r time key version; do
-		s3 GET "$B/$key?versionId=$version" | sed -n "/^#/!s|.*|$time ${key%/*}/&|p"
-	done >named < <(grep index.m3u8 versions)
-	[ -s named ]
-	awk 'NR == FNR { if (!($2 in at)) at[$2] = $1; next }
-		!($2 in at) || at[$2] > $1 { print "a playlist of " $1 " names " $2 ", stored " at[$2]; bad = 1 }
-		END { exit bad }' versions named
-}
-versioned() { s3 PUT "$B?versioning=" --data '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'; }
 policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":$1,\"Action\":$2,\"Resource\":[\"arn:aws:s3:::$B\",\"arn:aws:s3:::$B/*\"]}]}"; }
 
 @test "once: media before what names it, labelled; a second time there is nothing to do" {
@@ -135,7 +122,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 }
 
 @test "a real stream, its ladder and its archive: no version names what is not there" {
-	versioned
+	s3_versioned "$B"
 	watch
 	ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -t 6 \
 		-c:v libx264 -preset ultrafast -g 30 -pix_fmt yuv420p -c:a aac -f flv - 2>/dev/null 3>&- |
@@ -144,7 +131,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	pushed live/demo/master.m3u8
 	kill "$PID"
 	wait "$PID"
-	audit
+	s3_audit "$B"
 	(cd root && find archive -name '*.m4s') | sort >want
 	[ -s want ]
 	s3_keys "$B" | grep '^archive/.*m4s' | sort | diff want -
@@ -155,7 +142,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 }
 
 @test "the store is away, the process is killed twice, the segmenter deletes: nothing is lost" {
-	versioned
+	s3_versioned "$B"
 	local i
 	watch
 	segment live/a/720p/0.ts
@@ -180,7 +167,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	for i in {0..30}; do pushed "live/a/720p/$i.ts" 40; done
 	[ "$(s3_keys "$B" | grep -c ts)" = 31 ]
 	[ "$(s3 GET "$B/live/a/720p/index.m3u8" | tail -n 1)" = 30.ts ]
-	audit
+	s3_audit "$B"
 	# The newest window was watchable before the oldest were stored.
 	jq -r 'select(.event == "object.pushed").path' events >order
 	[ "$(grep -n index.m3u8 order | head -n 1 | cut -d: -f1)" -lt "$(wc -l <order)" ]

@@ -38,6 +38,7 @@ s3_start() {
 		osd data = $w/osd
 		osd objectstore = memstore
 		memstore device bytes = 1073741824
+		osd client watch timeout = 5
 		[client.rgw.a]
 		rgw data = $w/rgw
 		rgw dns name = localhost
@@ -121,4 +122,22 @@ for e in tree.parse(sys.stdin.buffer).iter():
     if e.tag.endswith("}Version"):
         v = {c.tag.split("}")[1]: c.text for c in e}
         print(v["LastModified"], v["Key"], v["VersionId"])'
+}
+
+# s3_versioned BUCKET: from now on every version of an object is kept.
+s3_versioned() { s3 PUT "$1?versioning=" --data '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>'; }
+
+# s3_audit BUCKET: every version of every media playlist; what it names had been stored before it was.
+# Says what had not been, and how many names were looked at.
+s3_audit() {
+	local w=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR} time key version
+	s3_versions "$1" | sort >"$w/versions"
+	while read -r time key version; do
+		s3 GET "$1/$key?versionId=$version" | sed -n "/^#/!s|.*|$time ${key%/*}/&|p"
+	done >"$w/named" < <(grep index.m3u8 "$w/versions")
+	[ -s "$w/named" ] || return 1
+	awk 'NR == FNR { if (!($2 in at)) at[$2] = $1; next }
+		!($2 in at) || at[$2] > $1 { print "a playlist of " $1 " names " $2 ", stored " at[$2]; bad++ }
+		END { print FNR " names looked at, " bad + 0 " too early"; exit bad > 0 }' \
+		"$w/versions" "$w/named"
 }
