@@ -225,7 +225,9 @@ seg_get_state(struct segmenter *g)
 			}
 		if (s->n >= g->next_n)
 			g->next_n = s->n + 1;
+		g->start = s->pts + s->dur;
 	}
+	g->hole = g->start > g->media;
 out:
 	json_decref(o);
 }

@@ -159,11 +159,12 @@ inf() { grep -v -e m4s -e MAP "$1"; }
 	[ "$(packets live/x/source/index.m3u8)" = "video,$((t + 240))" ]
 }
 
-# outage FILE AWAY_MS: the broadcast of FILE, its publisher gone for so long, then FILE again and the end.
+# outage FILE AWAY_MS [FROM_MS]: the broadcast of FILE, its publisher gone for so long, then FILE again and the end;
+# with FROM_MS as an heir is sent it, with the media from that time on.
 outage() {
 	python3 - "$@" <<-'EOF'
 		import json, sys
-		d, away, out, at = open(sys.argv[1], "rb").read(), int(sys.argv[2]), [], 13
+		d, away, at, since = open(sys.argv[1], "rb").read(), int(sys.argv[2]), 13, int((sys.argv[3:] or ["0"])[0])
 		def tag(kind, dts, body):
 		    head = bytes([kind]) + len(body).to_bytes(3, "big") + (dts & 0xffffff).to_bytes(3, "big") + bytes([dts >> 24, 0, 0, 0])
 		    return head + body + (len(body) + 11).to_bytes(4, "big")
@@ -179,9 +180,26 @@ outage() {
 		end = tags[-1][1]
 		back = end + away
 		w = sys.stdout.buffer.write
-		w(d[:13] + mark(0, session="a", **who) + b"".join(tag(*t) for t in tags) + mark(end, mark="gap"))
+		w(d[:13] + mark(0, session="a", **who) + b"".join(tag(*t) for t in tags if t[1] >= since or (t[0] != 18 and t[2][1] == 0)) +
+		  mark(end, mark="gap"))
 		w(b"".join(mark(t, mark="tick", wall_ms=1764000000000 + t) for t in range(end + 400, back, 500)))
 		w(mark(back, session="b", **who) + b"".join(tag(k, t + back, b) for k, t, b in tags) + mark(back + end, mark="end"))
+	EOF
+}
+
+lost() { # FILE AWAY_MS: the same up to the publisher's return
+	outage "$@" | python3 -c 'import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[:d.rindex(b"\x12\0\0", 0, d.rindex(b"session"))])'
+}
+
+# PROGRAM-DATE-TIME and EXTINF tell the same: no time is missing.
+continuous() {
+	python3 - "$1" <<-'EOF'
+		import datetime, re, sys
+		at = None
+		for day, dur in re.findall(r"DATE-TIME:(\S+)Z\n(?:#EXT-X-GAP\n)?#EXTINF:([\d.]+)", open(sys.argv[1]).read()):
+		    day = datetime.datetime.fromisoformat(day).timestamp()
+		    assert at is None or abs(day - at) < 0.15, (day, at)
+		    at = day + float(dur)
 	EOF
 }
 
@@ -194,36 +212,26 @@ outage() {
 		[ "$(grep -c EXT-X-GAP $t/index.m3u8)" = 4 ]
 		[ "$(grep -c 'EXT-X-DISCONTINUITY$' $t/index.m3u8)" = 1 ]
 		sed -n '/DISCONTINUITY$/,$p' $t/index.m3u8 | grep -c EXTINF | grep -qx 4 # behind the gaps
-		# PROGRAM-DATE-TIME and EXTINF tell the same: no time is missing.
-		python3 - $t/index.m3u8 <<-'EOF'
-			import datetime, re, sys
-			at = None
-			for day, dur in re.findall(r"DATE-TIME:(\S+)Z\n(?:#EXT-X-GAP\n)?#EXTINF:([\d.]+)", open(sys.argv[1]).read()):
-			    day = datetime.datetime.fromisoformat(day).timestamp()
-			    assert at is None or abs(day - at) < 0.15, (day, at)
-			    at = day + float(dur)
-		EOF
+		continuous $t/index.m3u8
 	done
 	inf live/alice/source/index.m3u8 | diff - <(inf live/alice/audio-source/index.m3u8)
 	grep -q EXT-X-INDEPENDENT-SEGMENTS live/alice/master.m3u8
 	[ "$(packets live/alice/source/index.m3u8 2>/dev/null)" = video,480 ]
 	# A recording does not end in gaps: here nobody comes back.
-	outage "$A" 7000 | python3 -c 'import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[:d.rindex(b"\x12\0\0", 0, d.rindex(b"session"))])' >o.flv
+	lost "$A" 7000 >o.flv
 	run -75 lv-segment --dir live/gone --archive arch/gone o.flv
 	lv-segment --dir live/gone --archive arch/gone --finish
 	[ "$(grep -c EXT-X-GAP live/gone/source/index.m3u8)" = 3 ]
 	[ "$(tail -n 2 arch/gone/*/source/index.m3u8 | grep -c -e m4s -e ENDLIST)" = 2 ]
 	! grep -q EXT-X-GAP arch/gone/*/source/index.m3u8
-	# A writer that dies meanwhile: its heir is sent the last pictures again, however long ago they were.
-	outage "$A" 60000 | python3 -c 'import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[:d.rindex(b"\x12\0\0", 0, d.rindex(b"session"))])' >o.flv
-	ffmpeg -v error -i "$A" -ss 5 -copyts -c copy -f flv last.flv
-	ffmpeg -v error -i "$A" -c copy -output_ts_offset 68 -f flv back.flv
-	{ flvmark 01jdabcdef0 7 a open last.flv; tail -c +14 back.flv; } >heir.flv
+	# A writer that dies meanwhile: its heir is sent the last pictures again, however long ago they were, and goes on.
+	lost "$A" 45000 >o.flv
+	outage "$A" 60000 6000 >heir.flv
 	run -75 lv-segment --window 50 --dir live/heir o.flv
-	run -75 lv-segment --window 50 --dir live/heir heir.flv
-	lv-segment --window 50 --dir live/heir --finish
+	lv-segment --window 50 --dir live/heir heir.flv
 	[ "$(packets live/heir/source/index.m3u8 2>/dev/null)" = video,480 ]
-	sed -n 's/.*DATE-TIME://p' live/heir/source/index.m3u8 | sort -c
+	[ "$(grep -c EXT-X-GAP live/heir/source/index.m3u8)" = 30 ]
+	continuous live/heir/source/index.m3u8
 	outage "$A" 1500 >o.flv # not as long as a segment
 	lv-segment --dir live/short o.flv
 	! grep -q EXT-X-GAP live/short/source/index.m3u8
