@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A back end as people write them for SRS and nginx-rtmp: it says yes to token=good.
 
-backend.py LOG [SECRET]: prints its port; LOG gets a line of JSON a request.  What the path holds
-decides how it behaves: /srs (with /srs-plain, /srs-201), /nginx, /json, /slow, /silent, /redirect, /down.
+backend.py LOG [SECRET [PORT]]: prints its port; LOG gets a line of JSON a request.  What the path holds
+decides how it behaves: /srs (with /srs-plain, /srs-201), /nginx, /json, /slow, /silent, /redirect, /down (twice an
+event), /gone.
 """
 import hashlib, hmac, http.server, json, sys, time, urllib.parse
 
@@ -47,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/down":
             downs[body] = downs.get(body, 0) + 1
             return self.answer(503 if downs[body] < 3 else 200, b"0")
+        if path == "/gone":
+            return self.answer(410)
         if path == "/json":
             good = facts.get("query", "token=good") == "token=good"
             return self.answer(200, json.dumps({"allow": good, "reason": "no subscription"}).encode())
@@ -58,6 +61,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.answer(201 if path == "/srs-201" else 200, json.dumps({"code": 0 if good else 403}).encode())
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[3]) if len(sys.argv) > 3 else 0), Handler)
 print(server.server_address[1], flush=True)
 server.serve_forever()

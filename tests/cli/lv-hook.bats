@@ -1,0 +1,135 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	echo hush >secret
+	chmod 600 secret
+	start_backend 0
+}
+
+teardown() {
+	kill $backend ${hook:-} 2>/dev/null || :
+	wait
+}
+
+# start_backend PORT: 0 takes any.
+start_backend() {
+	python3 "$ROOT/tests/lib/backend.py" asked hush "$1" >port.new 3>&- 7>&- &
+	backend=$!
+	eventually 20 test -s port.new
+	port=$(<port.new)
+	URL=http://127.0.0.1:$port
+}
+
+event() { # NAME FIELDS
+	printf '{"ts":"2026-01-01T00:00:00.000Z","src":"t","event":"%s",%s}\n' "$@"
+}
+
+@test "wrong use: a message, and its status" {
+	run -64 lv-hook
+	run -64 lv-hook ftp://h/
+	run -64 lv-hook --format xml http://h/
+	run -64 --separate-stderr lv-hook http://lv:hush@h/
+	[[ $stderr != *hush* ]]
+	chmod 640 secret
+	run -77 lv-hook --hook-secret-file secret http://h/ </dev/null
+	echo nonsense >queue
+	chmod 600 queue
+	run -65 --separate-stderr lv-hook --queue queue http://h/ </dev/null
+	[ "$stderr" = "lv-hook: cannot read queue: it is no queue of lv-hook" ]
+}
+
+@test "our own JSON: every event as it is, in order, signed, named" {
+	for i in {1..100}; do event some.thing "\"n\":$i"; done >events
+	lv-hook --hook-private --hook-secret-file secret "$URL/json" <events
+	jq -c .facts asked | diff -u - events
+	jq -s -e 'all(.[]; .signed and .type == "application/json") and (map(.id) | unique | length) == 100' asked
+	[ "$(jq -r .id asked | head -n 1)" = "$(head -n 1 events | tr -d '\n' | sha256sum | head -c 32)" ]
+}
+
+@test "SRS: on_unpublish, on_play, on_stop, on_hls, as its back ends read them" {
+	{
+		event publish.started '"stream":"alice","broadcast":"01kat3y000","session":"s1","app":"live","remote":"[2001:db8::1]:7","client":"OBS"'
+		event segment.written '"stream":"alice","broadcast":"01kat3y000","track":"720p","seq":42,"path":"720p/01kat3y000-1-42.m4s","dur_ms":2000'
+		event playlist.written '"stream":"alice"'
+		event play.started '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc"'
+		event play.ended '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc"'
+		event publish.ended '"stream":"alice","broadcast":"01kat3y000","session":"s1","remote":"[2001:db8::1]:7"'
+	} | lv-hook --hook-private --format srs --cwd /srv/live "$URL/srs"
+	[ "$(jq -r .facts.action asked | xargs)" = "on_publish on_hls on_play on_stop on_unpublish" ]
+	jq -s -e '.[0].facts as $p | $p.client_id == "s1" and $p.ip == "2001:db8::1" and $p.stream_url == "/live/alice" and
+		.[4].facts.client_id == "s1" and .[4].facts.app == "live" and (.[2].facts | has("pageUrl")) and
+		(.[1].facts | .duration == 2 and .file == "alice/720p/01kat3y000-1-42.m4s" and .seq_no == 42 and
+			.m3u8 == "alice/720p/index.m3u8" and .cwd == "/srv/live")' asked
+}
+
+@test "nginx-rtmp: publish_done and play as forms; --event picks" {
+	{
+		event publish.started '"stream":"alice","session":"s1","app":"live"'
+		event publish.ended '"stream":"alice","session":"s1"'
+		event segment.written '"stream":"alice"'
+	} | lv-hook --hook-private --format nginx --event publish.ended "$URL/nginx?token=good"
+	[ "$(jq -c '[.facts.call, .facts.name, .facts.clientid]' asked)" = '[["publish_done"],["alice"],["s1"]]' ]
+}
+
+@test "a back end that fails is asked again; one that refuses is not" {
+	event some.thing '"n":1' | lv-hook --hook-private --events out "$URL/down"
+	[ "$(jq -s length asked)" = 3 ]
+	[ "$(jq -s 'map(.id) | unique | length' asked)" = 1 ]
+	[ "$(jq -r .event out | xargs)" = "hook.stalled hook.resumed" ]
+	: >asked
+	{
+		event some.thing '"n":1'
+		event some.thing '"n":2'
+	} | lv-hook --hook-private --format json "$URL/gone" 2>err
+	[ "$(jq -s length asked)" = 2 ]
+	[ "$(grep -c 'does not take an event: status 410' err)" = 2 ]
+}
+
+@test "nobody there: what waits is kept, in order, over kill -9 and the end, until it was told" {
+	kill "$backend"
+	wait "$backend" || :
+	mkfifo pipe
+	lv-hook --hook-private --queue queue "$URL/json" <pipe 2>err 3>&- &
+	hook=$!
+	exec 7>pipe
+	for i in {1..50}; do event some.thing "\"n\":$i"; done >&7
+	eventually 20 grep -q '"n":50' queue
+	[ "$(stat -c %a queue)" = 600 ]
+	run -75 lv-hook --queue queue "$URL/json" </dev/null
+	kill -9 "$hook"
+	wait "$hook" || :
+	exec 7>&-
+	event some.thing '"n":51' | lv-hook --hook-private --queue queue "$URL/json" 2>err
+	grep -q '51 events are kept in queue' err
+	event some.thing '"n":52' | { run -75 --separate-stderr lv-hook --hook-private "$URL/json"; [[ $stderr == *'1 events were not told'* ]]; }
+	start_backend "$port"
+	lv-hook --hook-private --queue queue "$URL/json" </dev/null
+	[ "$(jq -r .facts.n asked | xargs)" = "$(seq -s ' ' 51)" ]
+	[ "$(wc -l <queue)" = 1 ]
+}
+
+@test "the queue is bounded: the oldest go, and are counted" {
+	kill "$backend"
+	wait "$backend" || :
+	pad=$(printf '%1000s' x)
+	for i in {1..1200}; do event some.thing "\"n\":$i,\"pad\":\"$pad\""; done |
+		lv-hook --hook-private --queue queue --queue-mb 1 --events out "$URL/json" 2>err
+	dropped=$(jq -s 'map(select(.event == "hook.dropped").count) | add' out)
+	((dropped > 100 && dropped < 600))
+	start_backend "$port"
+	: >asked
+	timeout 60 lv-hook --hook-private --queue queue "$URL/json" </dev/null || :
+	local n
+	n=$(jq -s length asked)
+	((n >= 100))
+	[ "$(jq -r .facts.n asked | sed -n 2p)" -gt 100 ]
+}
+
+@test "private addresses are not told, redirects not followed" {
+	event some.thing '"n":1' | { run -75 --separate-stderr lv-hook "http://localhost:$port/json"; [[ $stderr == *'its address is a private one'* ]]; }
+	[ ! -s asked ]
+	event some.thing '"n":1' | { run -75 lv-hook --hook-private "$URL/redirect"; }
+	[ "$(jq -s 'map(select(.path != "/redirect")) | length' asked)" = 0 ]
+}
