@@ -48,6 +48,8 @@ LIBS_lv-serve    = -lev -lm
 LIBS_lv-s3push   = -lev
 PKG_lv-chatd     = libwebsockets hiredis libjwt libcrypto
 LIBS_lv-chatd    = -lev
+PKG_lv-chat      = libwebsockets libcrypto libjwt
+LIBS_lv-chat     = -lev
 LIBS_rtmp-accept = -lev
 
 # Small static programs that rtmp-accept starts; they live in libexec/lv.  rtmp-tls shares its pages of

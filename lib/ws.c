@@ -10,12 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <ev.h>
-#include <libwebsockets.h>
-
 #include "buf.h"
 #include "clock.h"
-#include "die.h"
+#include "wsloop.h"
 
 #define LISTENERS 8
 #define ACCEPTS 64          /* in one turn of the loop */
@@ -28,11 +25,9 @@
 struct ws {
 	struct ws_config config;
 	struct ev_loop *loop;
-	struct lws_context *lws;
-	struct lws_vhost *vhost;
+	struct wsloop io;
 	ev_io listeners[LISTENERS];
 	unsigned listener_count, connections;
-	lws_sorted_usec_list_t beat;
 	bool ending;
 };
 
@@ -349,59 +344,23 @@ static const struct lws_protocols protocols[] = {
 	{ 0 },
 };
 
-/*
- * The plugin for libev never moves a timer of libev that it has armed for a later time: with this
- * one it is never armed for more than a second, and time-outs come when they are due.
- */
-static void
-on_beat(lws_sorted_usec_list_t *sul)
-{
-	struct ws *ws = lws_container_of(sul, struct ws, beat);
-
-	lws_sul_schedule(ws->lws, 0, sul, on_beat, LWS_US_PER_SEC);
-}
-
-static void
-on_log(int level, const char *line)
-{
-	(void)level;
-	inform("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
-}
-
 int
 ws_new(struct ws **out, struct ev_loop *loop, const struct ws_config *config)
 {
-	/* Half-open connections are found by our own pings: its timers are a sorted list. */
-	static const lws_retry_bo_t never = { .secs_since_valid_ping = 65000, .secs_since_valid_hangup = 65500 };
-	void *loops[] = { loop };
-	struct lws_context_creation_info info = {
-		.port = CONTEXT_PORT_NO_LISTEN,
-		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
-			LWS_SERVER_OPTION_DISABLE_IPV6 | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-		.foreign_loops = loops,
-		.server_string = "lv-chatd",
-		.timeout_secs = 5,
-		.keepalive_timeout = 5,
-		.retry_and_idle_policy = &never,
-		.gid = -1,
-		.uid = -1,
-	};
 	struct ws *ws = calloc(1, sizeof(*ws));
+	int r;
 
 	if (!ws)
 		return -ENOMEM;
 	ws->config = *config;
 	ws->loop = loop;
-	info.user = ws;
-	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
-	if (!(ws->lws = lws_create_context(&info)) || !(ws->vhost = lws_create_vhost(ws->lws, &info))) {
-		ws_free(&ws);
-		return -ENOTSUP;
-	}
-	on_beat(&ws->beat);
-	*out = ws;
-	return 0;
+	r = wsloop_open(&ws->io, loop, protocols,
+		LWS_SERVER_OPTION_VALIDATE_UTF8 | LWS_SERVER_OPTION_DISABLE_IPV6, ws);
+	if (r < 0)
+		free(ws);
+	else
+		*out = ws;
+	return r;
 }
 
 static void
@@ -421,7 +380,7 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-		lws_adopt_socket_vhost(ws->vhost, fd); /* closes it when it fails */
+		lws_adopt_socket_vhost(ws->io.vhost, fd); /* closes it when it fails */
 	}
 }
 
@@ -466,8 +425,7 @@ ws_free(struct ws **w)
 	if (!ws)
 		return;
 	ws_drain(ws);
-	if (ws->lws)
-		lws_context_destroy(ws->lws);
+	wsloop_close(&ws->io);
 	free(ws);
 	*w = NULL;
 }

@@ -1,6 +1,5 @@
 /*
- * ws: a WebSocket server on libwebsockets and its libev plugin; the one includer of its headers,
- * with lib/wsclient.
+ * ws: a WebSocket server on libwebsockets and its libev plugin.
  *
  * Shape:  new, listen once or more, drain, free.  What happens comes by the callbacks of ws_config.
  * Sending: the caller makes the frames (frame_head in lib/room.h); any number of whole ones go out
