@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct adobe asker = { .app = "live", .now_s = 1764000000 };
+	static const struct adobe asker = { .app = "secure", .now_s = 1764000000 };
 	static uint8_t shake[1 + 1536 * 2] = { 3 };
 	struct rtmp *r;
 	struct rtmp_event e;
@@ -42,6 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_clear(rtmp_out(r));
 	}
 	(void)last;
+	rtmp_finish(r, *rtmp_why(r) ? "over" : "");
 	rtmp_free(&r);
 	return 0;
 }

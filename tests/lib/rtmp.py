@@ -3,6 +3,7 @@
 Written from the specification (RTMP 1.0, AMF 0), not from lib/: the two do not share mistakes.
 Standard library only.  A test is a script on standard input: see interop.bats.
 """
+import atexit
 import hashlib
 import hmac
 import os
@@ -147,6 +148,20 @@ def signed_c1(base):
     return bytes(c1)
 
 
+peers = []
+
+
+@atexit.register
+def record():
+    """With RTMP_RECORD=DIR what each peer said is kept there, as tests/fuzz/fuzz_rtmp.c reads it."""
+    to = os.environ.get("RTMP_RECORD")
+    for p in peers if to else []:
+        whole = p.said[:1] == b"\3" and len(p.said) > 3073
+        flags = (1 if whole else 0) | (8 if b"secure?" in p.said else 0)
+        data = bytes([flags]) + (p.said[3073:] if whole else p.said)
+        open(os.path.join(to, hashlib.sha256(data).hexdigest()[:16]), "wb").write(data)
+
+
 class Peer:
     """One connection."""
 
@@ -154,11 +169,13 @@ class Peer:
         port = int(port or os.environ["PORT"])
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.got, self.read, self.chunk = b"", 0, 128
+        self.got, self.read, self.chunk, self.said = b"", 0, 128, b""
+        peers.append(self)
         self.streams = {}
 
     def send(self, data, step=None):
         """All of it, or in pieces of step bytes, each a segment of its own."""
+        self.said += data
         step = step or len(data)
         for at in range(0, len(data), step):
             self.sock.sendall(data[at:at + step])
