@@ -98,7 +98,7 @@ recordings() {
 	for dir in "$LV_HOME"/archive/*/*; do
 		if [ -e "$dir/recording.json" ] || [ "$(jq .live "$dir/broadcast.json" 2>/dev/null)" != false ]; then continue; fi
 		ended=0
-		nice -n 19 ionice -c 3 lv-vod --quiet "$dir" -o "$dir/recording.mp4" --report "$dir/.recording.json" \
+		nice -n 19 ionice -c 3 lv-vod --quiet --playlist "$dir" -o "$dir/recording.mp4" --report "$dir/.recording.json" \
 			--events "$LV_HOME/events.ndjson" || ended=$?
 		case $ended in
 		0 | 65) mv "$dir/.recording.json" "$dir/recording.json" ;; # 65: there is nothing to record, ever

@@ -12,7 +12,7 @@ m3u8_begin(struct buf *b, const struct m3u8_list *l)
 	buf_printf(b, "#EXT-X-MEDIA-SEQUENCE:%" PRId64 "\n#EXT-X-DISCONTINUITY-SEQUENCE:%" PRId64 "\n",
 		l->sequence, l->discontinuity);
 	if (l->vod)
-		buf_printf(b, "#EXT-X-PLAYLIST-TYPE:EVENT\n");
+		buf_printf(b, "#EXT-X-PLAYLIST-TYPE:%s\n", l->whole ? "VOD" : "EVENT");
 	if (l->independent)
 		buf_printf(b, "#EXT-X-INDEPENDENT-SEGMENTS\n");
 }
@@ -26,7 +26,8 @@ m3u8_segment(struct buf *b, const struct m3u8_segment *s)
 		buf_printf(b, "#EXT-X-DISCONTINUITY\n");
 	if (s->map)
 		buf_printf(b, "#EXT-X-MAP:URI=\"%s\"\n", s->map);
-	buf_printf(b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", clock_text(text, s->wall_ms));
+	if (s->wall_ms)
+		buf_printf(b, "#EXT-X-PROGRAM-DATE-TIME:%s\n", clock_text(text, s->wall_ms));
 	if (s->gap)
 		buf_printf(b, "#EXT-X-GAP\n");
 	buf_printf(b, "#EXTINF:%" PRId64 ".%06" PRId64 ",\n%s\n", s->dur_us / 1000000,

@@ -17,13 +17,14 @@ struct m3u8_list {
 	int64_t sequence, discontinuity;
 	bool independent; /* every segment begins with a key frame */
 	bool vod;         /* a recording: it keeps its first segment for ever */
+	bool whole;       /* and nothing will come any more */
 };
 void m3u8_begin(struct buf *, const struct m3u8_list *);
 
 struct m3u8_segment {
 	const char *uri;
 	const char *map; /* NULL: as before, or none */
-	int64_t dur_us, wall_ms;
+	int64_t dur_us, wall_ms; /* wall_ms 0: nobody knows */
 	bool discontinuity, gap;
 };
 void m3u8_segment(struct buf *, const struct m3u8_segment *);

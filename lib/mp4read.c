@@ -100,14 +100,17 @@ parse_esds(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
 	p += 13;
 	if (descriptor(&p, end, &tag, &n) < 0 || tag != 5)
 		return;
-	t->asc = p;
-	t->asc_size = n;
+	t->config = p;
+	t->config_size = n;
 }
 
 static int
 parse_stsd(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
 {
-	const uint8_t *entry, *in, *after, *sub;
+	static const uint32_t records[] = { FOURCC('a', 'v', 'c', 'C'), FOURCC('h', 'v', 'c', 'C'),
+		FOURCC('a', 'v', '1', 'C'), FOURCC('v', 'p', 'c', 'C') };
+	const uint8_t *entry, *in, *after, *sub, *sub_end;
+	size_t i;
 
 	if (end - p < 8)
 		return -EBADMSG;
@@ -121,6 +124,11 @@ parse_stsd(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
 	if (t->video) {
 		t->width = get_be16(in + 24);
 		t->height = get_be16(in + 26);
+		for (i = 0; i < sizeof(records) / sizeof(*records) && !t->config; i++)
+			if (find(in + 78, after, records[i], &sub, &sub_end) > 0) {
+				t->config = sub;
+				t->config_size = (size_t)(sub_end - sub);
+			}
 	} else if (t->codec == FOURCC('m', 'p', '4', 'a') && get_be16(in + 8) == 0 &&
 		find(in + 28, after, FOURCC('e', 's', 'd', 's'), &sub, &after) > 0) {
 		parse_esds(t, sub, after);

@@ -40,8 +40,8 @@ struct mp4_track {
 	int width, height;
 	const uint8_t *entry; /* its sample entry, a whole box */
 	size_t entry_size;
-	const uint8_t *asc; /* AAC: the AudioSpecificConfig, or NULL */
-	size_t asc_size;
+	const uint8_t *config; /* avcC, hvcC, av1C or vpcC, or the AudioSpecificConfig; NULL: another */
+	size_t config_size;
 	uint32_t dur, size, flags; /* of samples that say nothing of their own */
 };
 

@@ -175,7 +175,7 @@ void
 seg_put_playlist(struct segmenter *g, int track, bool ended)
 {
 	struct strand *k = &g->strand[track];
-	struct m3u8_list list = { version(g), g->target_s, 0, g->gone_dsn, true, false };
+	struct m3u8_list list = { version(g), g->target_s, 0, g->gone_dsn, true, false, false };
 	char path[NAME + 16];
 	const char *map = NULL, *first = *k->init ? k->init : NULL;
 	struct buf b = { 0 };
@@ -261,7 +261,7 @@ seg_put_archive(struct segmenter *g, bool ended)
 			continue;
 		}
 		if (!buf_len(&b[i]))
-			m3u8_begin(&b[i], &(struct m3u8_list){ version(g), g->target_s, 0, 0, !g->dependent, true });
+			m3u8_begin(&b[i], &(struct m3u8_list){ version(g), g->target_s, 0, 0, !g->dependent, true, false });
 		if (strcmp(init, NO_INIT) && strcmp(map[i], init))
 			s.map = memcpy(map[i], init, strlen(init) + 1);
 		s.uri = file;

@@ -17,6 +17,7 @@
 #include "event.h"
 #include "opt.h"
 #include "output.h"
+#include "playlist.h"
 #include "recording.h"
 #include "report.h"
 #include "rungs.h"
@@ -26,10 +27,12 @@
 #define FOLDERS_MAX 256
 
 static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox;
-static int report_fd = -1;
+static int report_fd = -1, want_playlist;
 
 static const struct poptOption options[] = {
 	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE; - is standard output", "FILE" },
+	{ "playlist", '\0', POPT_ARG_NONE, &want_playlist, 0,
+		"write SOURCE/vod.m3u8: HLS over the segments where they are", NULL },
 	{ "rung", 'r', POPT_ARG_STRING, &rung_name, 0,
 		"this rung, or all: a file for each, OUT-RUNG.mp4 (the best)", "NAME" },
 	{ "audio", '\0', POPT_ARG_STRING, &audio_name, 0, "this sound beside it, or none (what belongs to it)",
@@ -73,6 +76,12 @@ check_options(char **sources, struct recording_options *how)
 
 	if (!*sources)
 		die(EX_USAGE, 0, "which archive?  Give a folder, a playlist, or - for a list on standard input");
+	if (want_playlist && (sources[1] || !strcmp(*sources, "-")))
+		die(EX_USAGE, 0, "--playlist takes one archive, a folder");
+	while (want_playlist && strlen(*sources) > 1 && (*sources)[strlen(*sources) - 1] == '/')
+		(*sources)[strlen(*sources) - 1] = '\0';
+	if (want_playlist && !out_path)
+		return;
 	if (!out_path || !*out_path)
 		die(EX_USAGE, 0, "--output is missing: say where the recording goes");
 	if (gaps && strcmp(gaps, "close") && strcmp(gaps, "keep"))
@@ -126,13 +135,15 @@ add_sources(struct archive *a, char **sources)
 
 /* From here on files are opened below the archive, and made beside the recording, and nothing else. */
 static void
-lock_in(const struct archive *a, const char *folder)
+lock_in(const struct archive *a, const char *folder, const char *other)
 {
 	int fds[FOLDERS_MAX], n = 0, i, r;
 	const char *last = NULL;
 	size_t j;
 
 	fds[n++] = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (other)
+		fds[n++] = open(other, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (i = 0; i < a->listings; i++)
 		for (j = 0; j < a->listing[i].count; j++) {
 			if (a->listing[i].segment[j].folder == last)
@@ -245,6 +256,26 @@ make_all(const struct archive *a, const struct rungs *rungs, const struct record
 		die(EX_DATAERR, 0, "the archive has no picture");
 }
 
+static void
+make_playlist(const struct rungs *rungs, const char *folder)
+{
+	struct event ev;
+	int64_t dur_ms;
+	int e;
+
+	if ((e = playlist_write(rungs, folder, &dur_ms)) == -EXDEV)
+		die(EX_USAGE, 0, "--playlist: the tracks are not in folders of their own below %s", folder);
+	if (e == -ENODATA)
+		die(EX_DATAERR, 0, "nothing of %s can be listed", folder);
+	if (e < 0)
+		die(EX_IOERR, e, "cannot write %s/vod.m3u8", folder);
+	event_begin(&ev, "playlist.written");
+	event_str(&ev, "path", "vod.m3u8");
+	event_int(&ev, "dur_ms", dur_ms);
+	event_bool(&ev, "ended", true);
+	event_send(&ev);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -261,13 +292,20 @@ main(int argc, char **argv)
 	check_options(sources, &how);
 	sig_setup();
 	add_sources(&archive, sources);
-	if (snprintf(folder, sizeof(folder), "%s", out_path) >= (int)sizeof(folder))
+	if (snprintf(folder, sizeof(folder), "%s", out_path ? out_path : *sources) >= (int)sizeof(folder))
 		die(EX_USAGE, 0, "--output is too long");
-	how.tables = strcmp(out_path, "-") ? dirname(folder) : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	how.tables = !out_path ? folder : strcmp(out_path, "-") ? dirname(folder) : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	if (!sandbox || !strcmp(sandbox, "on"))
-		lock_in(&archive, how.tables);
+		lock_in(&archive, how.tables, want_playlist ? *sources : NULL);
 	if ((r = rungs_learn(&rungs, &archive)) < 0)
 		die(r == -EACCES ? EX_NOPERM : EX_OSERR, r, "cannot read the archive");
+	if (want_playlist)
+		make_playlist(&rungs, *sources);
+	if (!out_path) {
+		archive_free(&archive);
+		events_close(500);
+		return EX_OK;
+	}
 	if (rung_name && !strcmp(rung_name, "all")) {
 		make_all(&archive, &rungs, &how);
 	} else {

@@ -229,6 +229,7 @@ media_stream_load(struct media_stream *m, const struct segment *s, int64_t near)
 	close(fd);
 	free(bytes);
 	m->of = s;
+	m->bytes = st.st_size;
 	return m->result;
 }
 
@@ -283,6 +284,7 @@ load_stream(struct media *m, const struct segment *s)
 		return -ENODATA;
 	if ((r = describe_stream(m, &k->config)) < 0)
 		return r;
+	m->file_bytes = m->stream->bytes;
 	m->truncated = m->stream->ts.lost > 0;
 	hz = m->track->timescale;
 	for (i = 0; i < k->count; i++) {
@@ -317,6 +319,7 @@ media_load(struct media *m, const struct segment *s)
 		return r;
 	if ((fd = open_below(s->folder, s->file, &st)) < 0)
 		return fd;
+	m->file_bytes = st.st_size;
 	r = load_samples(m, fd, (uint64_t)st.st_size);
 	close(fd);
 	/* What comes before damage is good. */
@@ -325,6 +328,32 @@ media_load(struct media *m, const struct segment *s)
 		r = 0;
 	}
 	return r < 0 ? r : m->count ? 0 : -ENODATA;
+}
+
+int
+media_codec(const struct media *m, struct codec *c)
+{
+	const struct mp4_track *t = m->track;
+
+	memset(c, 0, sizeof(*c));
+	switch (t->codec) {
+	case FOURCC('a', 'v', 'c', '1'):
+	case FOURCC('a', 'v', 'c', '3'):
+		return codec_config(c, FLV_AVC, t->config, t->config_size);
+	case FOURCC('h', 'v', 'c', '1'):
+	case FOURCC('h', 'e', 'v', '1'):
+		return codec_config(c, FLV_HEVC, t->config, t->config_size);
+	case FOURCC('a', 'v', '0', '1'):
+		return codec_config(c, FLV_AV1, t->config, t->config_size);
+	case FOURCC('m', 'p', '4', 'a'):
+		return codec_config(c, FLV_AAC, t->config, t->config_size);
+	case FOURCC('v', 'p', '0', '9'):
+		if (t->config_size < 4 + sizeof(c->vp9))
+			return -ENOTSUP;
+		memcpy(c->vp9, t->config + 4, sizeof(c->vp9));
+	}
+	c->fourcc = t->codec;
+	return 0;
 }
 
 void

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "archive.h"
+#include "codec.h"
 #include "mp4read.h"
 #include "tsread.h"
 
@@ -26,6 +27,7 @@
 /* The transport stream that was read last: sound and picture lie in it together. */
 struct media_stream {
 	const struct segment *of;
+	int64_t bytes;
 	struct tsread ts;
 	int result;
 };
@@ -39,6 +41,7 @@ struct media {
 	bool video, truncated;
 	struct mp4_sample *sample;
 	size_t count, room;
+	int64_t file_bytes; /* of the file that was loaded last */
 	const struct mp4_track *track; /* what its init segment says; NULL before the first load */
 	/* The init segment that was loaded last. */
 	char *path;
@@ -49,6 +52,7 @@ struct media {
 int64_t rescale(int64_t t, uint32_t from, uint32_t to); /* rounded to the nearest */
 void media_new(struct media *, bool video, struct media_stream *);
 int media_load(struct media *, const struct segment *);
+int media_codec(const struct media *, struct codec *); /* of what was loaded last; -ENOTSUP: no idea */
 void media_free(struct media *);
 
 #endif

@@ -82,7 +82,7 @@ begin_lane(struct recording *r, struct lane *l)
 	l->timescale = t->timescale;
 	if (!r->writer && (e = mp4_writer_new(&r->writer, r->how.tables, r->lane[0].timescale)) < 0)
 		return e;
-	if (t->asc && aac_config_parse(t->asc, t->asc_size, &aac) == 0)
+	if (!t->video && t->config && aac_config_parse(t->config, t->config_size, &aac) == 0)
 		l->silence_size = aac_silence(l->silence, &aac);
 	return l->out = mp4_writer_track(r->writer, t->video, t->timescale, t->width, t->height);
 }

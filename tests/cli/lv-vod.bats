@@ -292,3 +292,28 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(jq '.counts.truncated >= 1' r.json)" = true ]
 	pictures b.mp4 | tail -n 60 | cmp - <(tail -n 60 "$FRAMES")
 }
+
+@test "--playlist: HLS over the archive as it is, every frame of every rung, a gap where a track lacks one" {
+	copy_archive
+	lv-vod --playlist x/ --events 1 >ev
+	[ "$(jq -c '[.event, .path, .dur_ms]' ev)" = '["playlist.written","vod.m3u8",12000]' ]
+	cmp <(pictures x/source/vod.m3u8) "$FRAMES"
+	cmp <(pictures x/480p/vod.m3u8) <(pictures "$B")
+	cmp <(frames x/audio-source/vod.m3u8 a) <(frames "$LIVE/audio-source/index.m3u8" a)
+	ffprobe -v error -show_entries stream=codec_name,width -of csv=p=0 x/vod.m3u8 | sort -u >streams
+	[ "$(grep -c h264 streams)" = 2 ]
+	grep -q 'CODECS="avc1.[0-9a-f]*,mp4a.40.2",RESOLUTION=320x180,FRAME-RATE=30.000,AUDIO="audio-source"' x/vod.m3u8
+	! grep -q DISCONTINUITY$ x/source/vod.m3u8
+	rm x/source/*-1.m4s x/*/*-3.m4s
+	lv-vod --playlist x
+	[ "$(grep -c GAP x/source/vod.m3u8)" = 1 ]
+	[ "$(grep -c GAP x/480p/vod.m3u8)" = 0 ]
+	for t in source 480p audio-source; do # the fourth is gone from all
+		[ "$(grep -c EXTINF x/$t/vod.m3u8)" = 5 ]
+		[ "$(grep -B1 -A3 'DISCONTINUITY$' x/$t/vod.m3u8 | grep -c -e '-4.m4s')" = 1 ]
+		[ "$(grep -c 'DISCONTINUITY$' x/$t/vod.m3u8)" = 1 ]
+	done
+	cmp <(pictures x/480p/vod.m3u8) <(pictures "$B" | sed 181,240d)
+	run -64 --separate-stderr lv-vod --playlist "$ARCHIVE" x
+	[ "$stderr" = "lv-vod: --playlist takes one archive, a folder" ]
+}

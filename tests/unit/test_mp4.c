@@ -47,6 +47,8 @@ reads_what_fmp4_writes(void **state)
 	assert_int_equal(parsed.track[0].timescale, 90000);
 	assert_int_equal(parsed.track[0].width, 320);
 	assert_int_equal(parsed.track[0].codec, FOURCC('a', 'v', 'c', '1'));
+	assert_int_equal(parsed.track[0].config_size, sizeof(avcc));
+	assert_memory_equal(parsed.track[0].config, avcc, sizeof(avcc));
 	fmp4_part(&part, 1, true, (int64_t)1 << 40, in, 3, (const uint8_t *)"0123456789abc");
 	for (i = 0; i < 2; i++) { /* an offset in the file moves the samples with it */
 		uint64_t at = i * 777;
@@ -84,8 +86,8 @@ reads_the_audio_configuration(void **state)
 	assert_int_equal(fmp4_init(&init, &t), 0);
 	assert_int_equal(mp4_init_parse(buf_data(&init), buf_len(&init), &parsed), 0);
 	assert_false(parsed.track[0].video);
-	assert_int_equal(parsed.track[0].asc_size, sizeof(asc));
-	assert_memory_equal(parsed.track[0].asc, asc, sizeof(asc));
+	assert_int_equal(parsed.track[0].config_size, sizeof(asc));
+	assert_memory_equal(parsed.track[0].config, asc, sizeof(asc));
 	buf_free(&init);
 }
 
