@@ -134,6 +134,8 @@ audio_begin(struct audio *a, int64_t ms)
 	if ((r = open_encoder(a)) < 0)
 		return r;
 	a->floor = (ms * (RATE / 1000) + FRAME - 1) / FRAME * FRAME;
+	if (a->floor < a->next && a->next - a->floor < RATE) /* what the run before said is not said again */
+		a->floor = a->next;
 	a->next = a->floor;
 	a->fill = 0;
 	a->begun = true;

@@ -8,6 +8,7 @@
 
 #include <libavutil/log.h>
 
+#include "avmux.h"
 #include "clock.h"
 #include "die.h"
 #include "event.h"
@@ -17,13 +18,14 @@
 #include "opt.h"
 #include "sandbox.h"
 #include "sig.h"
+#include "still.h"
 #include "transcode.h"
 
 #define ROOM 65536
 #define LADDER_FILE_MAX 65536
 #define OUT_MAX 65536 /* bytes that gather before they are written, while input is at hand */
 
-static char **rungs, *ladder_file, *state, *poster, *sandbox;
+static char **rungs, *ladder_file, *state, *poster, *slate, *sandbox;
 static int target_ms = 2000, stall_ms = 5000;
 
 static const struct poptOption options[] = {
@@ -33,6 +35,8 @@ static const struct poptOption options[] = {
 	{ "state", '\0', POPT_ARG_STRING, &state, 0,
 		"keep the ladder of a broadcast in FILE, for the next process", "FILE" },
 	{ "poster", '\0', POPT_ARG_STRING, &poster, 0, "write a JPEG of the picture every 10 s", "FILE" },
+	{ "slate", '\0', POPT_ARG_STRING, &slate, 0,
+		"what the rungs show while nobody publishes: freeze, a picture FILE, or none (freeze)", "WHAT" },
 	{ "target-ms", 't', POPT_ARG_INT, &target_ms, 0, "a key frame at least every MS (2000)", "MS" },
 	{ "stall-ms", '\0', POPT_ARG_INT, &stall_ms, 0,
 		"in a live pipeline, give up when nothing is taken for MS (5000)", "MS" },
@@ -245,6 +249,9 @@ main(int argc, char **argv)
 				: "cannot write to standard output");
 	how.target_ms = target_ms;
 	how.live = live && !strcmp(live, "1");
+	how.freeze = !slate || !strcmp(slate, "freeze");
+	if (slate && !how.freeze && strcmp(slate, "none") && (r = still_read(slate, &how.slate)) < 0)
+		die(EX_NOINPUT, 0, "--slate %s: %s", slate, avmux_error(r));
 	how.state = folder_of(state, &how.state_name);
 	how.poster = folder_of(poster, &how.poster_name);
 	sig_setup();
@@ -255,6 +262,7 @@ main(int argc, char **argv)
 		inform("no full sandbox on this system: %s", strerror(-r));
 	status = run();
 	transcode_free(&stream);
+	av_frame_free(&how.slate);
 	if ((r = output_close(&out)) < 0)
 		die(EX_IOERR, r, "cannot write to standard output");
 	events_close(500);

@@ -64,6 +64,8 @@ take_frame(struct transcode *t, int64_t dts, const struct flv_packet *p)
 	int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
 	int r;
 
+	transcode_slate_ends(t);
+	t->media_at = dts;
 	if (!t->running && (r = transcode_begin_run(t, dts)) < 0)
 		return r;
 	if (!*d && !codec_has_config(p->codec) && (p->key || !video) && (r = decoder_new(d, p)) == -ENOMEM)
@@ -138,6 +140,8 @@ take(struct transcode *t, const struct flv_tag *tag)
 
 	if (tag->dts > t->at)
 		t->at = tag->dts;
+	if (tag->type == FLV_SCRIPT && (r = transcode_slate(t)) < 0)
+		return r;
 	if (tag->type != FLV_SCRIPT) {
 		r = take_packets(t, tag);
 	} else if (mark_parse(tag, &m) > 0) {
@@ -284,13 +288,13 @@ transcode_new(struct transcode **out, const struct transcode_options *how)
 {
 	struct transcode *t = calloc(1, sizeof(*t));
 	struct mark env;
-	int i, r;
+	int i, r = -ENOMEM;
 
 	*out = NULL;
 	if (!t)
 		return -ENOMEM;
 	t->how = *how;
-	t->first = t->video_at = t->audio_at = t->due = t->last_pts = NEVER;
+	t->first = t->video_at = t->audio_at = t->due = t->last_pts = t->still_pts = NEVER;
 	for (i = 0; i < IDRS; i++)
 		t->idr[i] = NEVER;
 	mark_from_env(&env);
@@ -298,7 +302,7 @@ transcode_new(struct transcode **out, const struct transcode_options *how)
 	memcpy(t->broadcast, env.broadcast, sizeof(t->broadcast));
 	flv_put_header(&t->out);
 	flv_put_header(&t->held);
-	if ((r = order_new(&t->order)) < 0 ||
+	if (!(t->still = av_frame_alloc()) || (r = order_new(&t->order)) < 0 ||
 		(how->poster >= 0 && (r = poster_new(&t->poster, how->poster, how->poster_name)) < 0)) {
 		transcode_free(&t);
 		return r;
@@ -373,6 +377,7 @@ transcode_free(struct transcode **p)
 	decoder_free(&t->audio);
 	deinterlace_free(&t->deinterlace);
 	poster_free(&t->poster);
+	av_frame_free(&t->still);
 	order_free(&t->order);
 	buf_free(&t->out);
 	buf_free(&t->tag);

@@ -16,6 +16,8 @@
 
 #include <stdbool.h>
 
+#include <libavutil/frame.h>
+
 #include "flv.h"
 #include "ladder.h"
 
@@ -27,6 +29,8 @@ struct transcode_options {
 	const char *state_name;
 	int poster;               /* likewise */
 	const char *poster_name;
+	bool freeze;              /* while nobody publishes the rungs show the last picture, */
+	AVFrame *slate;           /* or this one, which is borrowed; or they have gaps */
 };
 
 struct transcode;

@@ -5,6 +5,7 @@
  *   transcode_ladder.c    the rungs that run, and what a restart has to know of them
  *   transcode_pictures.c  a picture of the source becomes one of each rung; where IDRs are
  *   transcode_runs.c      sound and silence, where a run begins and ends, what may leave
+ *   transcode_slate.c     what the rungs show while nobody publishes
  *   transcode_load.c      what is measured, and what is left out when we are behind
  *   transcode_tracks.c    what goes out, and how our onMetaData tells of it
  */
@@ -69,6 +70,10 @@ struct transcode {
 	double fps, fps_told;
 	int64_t interval[CADENCE];
 	unsigned intervals;
+	/* slate */
+	AVFrame *still; /* the last picture */
+	int64_t still_pts, media_at;
+	bool slating;
 	/* load */
 	struct shed shed;
 	int64_t looked, measured, measured_at;
@@ -86,10 +91,16 @@ int transcode_drain_pictures(struct transcode *);
 
 /* transcode_runs.c; the first is a decoder's callback */
 int transcode_sound(void *transcode, AVFrame *);
+int transcode_silence(struct transcode *, int64_t until);
 int transcode_fill_silence(struct transcode *);
 int transcode_begin_run(struct transcode *, int64_t dts);
 int transcode_end_run(struct transcode *);
 int transcode_release(struct transcode *);
+
+/* transcode_slate.c */
+int transcode_still(struct transcode *, const AVFrame *); /* a picture that was shown */
+int transcode_slate(struct transcode *);       /* up to t->at, when nothing has come for long enough */
+void transcode_slate_ends(struct transcode *); /* something has come */
 
 /* transcode_load.c */
 void transcode_look_at_load(struct transcode *);

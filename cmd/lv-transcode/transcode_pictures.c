@@ -83,8 +83,11 @@ encode(struct transcode *t, const AVFrame *f)
 	idr = wants_idr(t, f->pts) || first;
 	if (first)
 		t->due = f->pts + t->how.target_ms;
-	measure_rate(t, f->pts);
+	if (!t->slating)
+		measure_rate(t, f->pts);
 	t->last_pts = f->pts;
+	if ((r = transcode_still(t, f)) < 0)
+		return r;
 	if (idr) {
 		t->phase = 0;
 		picture_rates(t);
@@ -134,7 +137,7 @@ transcode_picture(void *arg, AVFrame *f)
 {
 	struct transcode *t = arg;
 
-	if (t->deinterlace || deinterlace_needed(f)) {
+	if (!t->slating && (t->deinterlace || deinterlace_needed(f))) {
 		int r = deinterlace_push(&t->deinterlace, f, on_whole, t);
 
 		if (r < 0 && r != -ENOMEM) {

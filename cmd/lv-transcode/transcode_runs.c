@@ -20,18 +20,24 @@ transcode_sound(void *arg, AVFrame *f)
 	return 0;
 }
 
-/* Where sound does not come, or not in time, silence takes its place. */
 int
-transcode_fill_silence(struct transcode *t)
+transcode_silence(struct transcode *t, int64_t until)
 {
-	bool away = t->audio_at == NEVER || t->at - t->audio_at > STALE_MS;
-	int64_t until = t->at - (away ? SILENCE_AWAY_MS : SILENCE_LATE_MS);
 	int i, r;
 
 	for (i = 0; i < t->ladder.count; i++)
 		if (t->step[i].audio && (r = audio_fill(t->step[i].audio, until)) < 0)
 			return r;
 	return 0;
+}
+
+/* Where sound does not come, or not in time, silence takes its place. */
+int
+transcode_fill_silence(struct transcode *t)
+{
+	bool away = t->audio_at == NEVER || t->at - t->audio_at > STALE_MS;
+
+	return transcode_silence(t, t->at - (away ? SILENCE_AWAY_MS : SILENCE_LATE_MS));
 }
 
 /* ---- runs ---- */

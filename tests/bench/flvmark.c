@@ -1,6 +1,7 @@
 /*
  * flvmark puts marks, and a second rung, into FLV files, as a keeper and a transcoder would:
- *   flvmark BROADCAST EPOCH SESSION end|open SOURCE.flv [RUNG.flv] > out.flv
+ *   flvmark BROADCAST EPOCH SESSION end|open|away SOURCE.flv [RUNG.flv] > out.flv
+ * away: then the publisher is missed for six seconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,7 @@ main(int argc, char **argv)
 			{ .type = FLV_AUDIO, .id = 1, .rung = "480p", .codec = FLV_AAC, .kbps = 128 } } };
 	struct mark mark = { .kind = MARK_SESSION, .stream = "alice" };
 	struct buf out = { 0 };
-	int64_t last = 0;
+	int64_t last = 0, ticks;
 
 	if (argc < 6)
 		return 64;
@@ -55,8 +56,10 @@ main(int argc, char **argv)
 	load(&in[0], argv[5]);
 	if (argc > 6)
 		load(&in[1], argv[6]);
+	while (in[0].more && in[0].tag.type == FLV_SCRIPT)
+		in[0].more = flv_reader_next(in[0].reader, &in[0].tag) > 0;
 	flv_put_header(&out);
-	mark_put(&out, 0, &mark);
+	mark_put(&out, in[0].more ? in[0].tag.dts : 0, &mark);
 	if (argc > 6)
 		tracks_put(&out, 0, &tracks);
 	while (in[0].more || in[1].more) {
@@ -74,6 +77,13 @@ main(int argc, char **argv)
 			}
 		}
 		in[i].more = flv_reader_next(in[i].reader, &in[i].tag) > 0;
+	}
+	if (!strcmp(argv[4], "away")) {
+		mark.kind = MARK_GAP;
+		mark_put(&out, last, &mark);
+		mark.kind = MARK_TICK;
+		for (ticks = 1; ticks <= 12; ticks++)
+			mark_put(&out, last + 500 * ticks, &mark);
 	}
 	mark.kind = MARK_END;
 	if (!strcmp(argv[4], "end"))

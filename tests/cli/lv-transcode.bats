@@ -296,6 +296,36 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	[[ $stderr == *'the input ended, but not the broadcast'* ]]
 }
 
+@test "while the publisher is away the rungs stand still or show a slate, in silence; the source has gaps" {
+	flvmark 01jdaaaaaaaa 3 s1 away "$IN/in.flv" >first.flv
+	ffmpeg -nostdin -v error -i "$IN/in.flv" -c copy -output_ts_offset 11.5 -y again.flv
+	flvmark 01jdaaaaaaaa 3 s2 end again.flv | tail -c +14 | cat first.flv - >away.flv
+	lv-transcode --events ev --rung source --rung r=320x180@30:300k:64k <away.flv >out.flv
+	jq -e -s 'map(select(.event | startswith("slate"))) | length == 2 and .[0].event == "slate.started" and
+		.[0].pts_ms > 4900 and .[0].pts_ms < 5300 and .[1].event == "slate.ended" and .[1].pts_ms > 11000' ev
+	rung out.flv r
+	times out.flv.r.mkv v >got
+	# Not half a second without a picture, but before the new one; IDR pictures go on.
+	awk 'NR > 1 && $1 - last > 600 { print "no picture from", last, "to", $1; exit 1 } { last = $1 }' got
+	times out.flv.r.mkv v K | awk '$1 > 4700 && $1 < 11500' | awk 'NR > 1 && $1 - last > 2100 { exit 1 } { last = $1 } END { exit NR < 3 }'
+	times out.flv.r.mkv a | awk 'NR > 1 && ($1 - last > 600 || $1 <= last) { exit 1 } { last = $1 }'
+	ffmpeg -nostdin -i out.flv.r.mkv -vf freezedetect=d=2 -af silencedetect=d=2 -f null - 2>&1 |
+		grep -E 'freeze_duration: [56]|silence_duration: [56]' >still
+	[ "$(wc -l <still)" = 2 ]
+	lv-segment --dir live/x --window 30 <out.flv
+	[ "$(grep -c GAP live/x/source/index.m3u8)" -ge 2 ]
+	! grep -q GAP live/x/r/index.m3u8
+	ffmpeg -nostdin -v error -f lavfi -i color=red:s=300x300 -frames:v 1 -y red.png
+	lv-transcode --slate red.png --rung r=320x180@30:300k:64k <away.flv >out.flv
+	rung out.flv r
+	[ "$(ffmpeg -nostdin -v error -ss 8 -i out.flv.r.mkv -frames:v 1 -vf crop=2:2:160:90,format=rgb24 -f rawvideo - | od -An -tu1 | awk '{ print ($1 > 200), ($2 < 60) }')" = "1 1" ]
+	lv-transcode --slate none --rung r=320x180@30:300k:64k <away.flv >out.flv
+	rung out.flv r
+	[ "$(times out.flv.r.mkv v | awk '$1 > 5200 && $1 < 11400' | wc -l)" = 0 ]
+	run -66 --separate-stderr lv-transcode --slate no.png <away.flv
+	[[ $stderr == *'--slate no.png: No such file or directory'* ]]
+}
+
 @test "the ladder of a broadcast is kept for the next process" {
 	flvmark 01jdaaaaaaaa 3 s1 open "$IN/in.flv" >first.flv
 	flvmark 01jdaaaaaaaa 3 s2 end "$IN/small.flv" >second.flv

@@ -1,0 +1,70 @@
+# The publisher vanishes in mid-air and comes back: who watches in hls.js and in the browser's own HLS stays.
+bats_require_minimum_version 1.5.0
+load ../lib/common
+load ../lib/browser
+
+AWAY=${LONG:+90}
+AWAY=${AWAY:-14}
+
+setup_file() {
+	site_open demo source 180p=320x180@30:300k:64k:preset=ultrafast
+	command -v chromedriver >/dev/null && browser_open
+	publish
+}
+
+teardown_file() { site_close; }
+
+publish() {
+	local key
+	key=$(cat "$DIR/key")
+	ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=640x360:r=30 -f lavfi -i sine=r=44100 -t 300 -c:v libx264 -preset ultrafast \
+		-g 60 -bf 2 -pix_fmt yuv420p -c:a aac -f flv "$DOOR/$key" 3>&- &
+	echo $! >"$DIR/publisher"
+	echo $! >>"$DIR/pids"
+}
+
+# What this page plays while the publisher is away for $AWAY seconds and when it is back.
+comes_through() {
+	local began since
+	eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 60'
+	began=$(in_page 'document.querySelector("video").currentTime')
+	kill -9 "$(cat "$DIR/publisher")"
+	since=$(date -u +%FT%T)
+	wait_event "$DIR/media" 10 ".event == \"slate.started\" and .ts > \"$since\"" >/dev/null
+	eventually $((AWAY + 10)) page_is "document.querySelector('video').currentTime > $began + $AWAY"
+	page_is 'document.body.dataset.state == "playing" && !document.querySelector("video").error'
+	publish
+	wait_event "$DIR/media" 20 ".event == \"slate.ended\" and .ts > \"$since\"" >/dev/null
+	# Past what was listed when it came back, the picture moves.
+	eventually 30 page_is "document.querySelector('video').currentTime > $began + $AWAY + 10"
+	in_page '(window.still = () => { const c = new OffscreenCanvas(32, 18).getContext("2d");
+		c.drawImage(document.querySelector("video"), 0, 0, 32, 18); return c.getImageData(0, 0, 32, 18).data.join(); }, 0)' >/dev/null
+	moves() {
+		local a
+		a=$(in_page 'window.still()')
+		[ "$(in_page 'window.still()')" != "$a" ]
+	}
+	eventually 20 moves
+	page_is 'document.body.dataset.state == "playing"'
+}
+
+@test "hls.js comes through it" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	go "$URL/watch/demo"
+	comes_through
+	[ "$(jq -s 'map(select(.event == "broadcast.started")) | length' "$DIR/media")" = 1 ]
+	[ "$(jq -s 'map(select(.event == "broadcast.ended")) | length' "$DIR/media")" = 0 ]
+}
+
+@test "so does the browser's own HLS" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	driver POST /goog/cdp/execute '{"cmd":"Network.enable","params":{}}' >/dev/null
+	driver POST /goog/cdp/execute '{"cmd":"Network.setBlockedURLs","params":{"urls":["*hls.min.js*"]}}' >/dev/null
+	go "$URL/watch/demo"
+	comes_through
+}
+
+@test "nothing is wrong in the playlists afterwards" {
+	run --separate-stderr "$ROOT/examples/hls-check" --for 6 "$URL/live/demo/master.m3u8"
+	[ -z "$stderr" ] || { echo "$stderr"; false; }
+}
