@@ -102,6 +102,20 @@ average(const struct strand *k)
 	return k->ticks ? k->bytes * 8 * HZ / k->ticks : 0;
 }
 
+/* One that has had nothing for long is not offered while another has something. */
+static bool
+is_offered(const struct segmenter *g, const struct strand *k)
+{
+	int i;
+
+	if (!*k->init || k->unfit)
+		return false;
+	for (i = 0; k->gaps >= UNFIT && i < g->strands; i++)
+		if (g->strand[i].video && g->strand[i].gaps < UNFIT)
+			return false;
+	return true;
+}
+
 void
 seg_put_master(struct segmenter *g)
 {
@@ -115,7 +129,7 @@ seg_put_master(struct segmenter *g)
 	for (i = 0; i < g->strands; i++) {
 		struct strand *k = &g->strand[i];
 
-		pictures |= k->video && *k->init && !k->unfit;
+		pictures |= k->video && is_offered(g, k);
 	}
 	for (i = 0; pictures && i < g->strands; i++) {
 		struct strand *k = &g->strand[i];
@@ -129,7 +143,7 @@ seg_put_master(struct segmenter *g)
 		struct strand *k = &g->strand[i], *a = NULL;
 		struct m3u8_variant v = { .uri = uri };
 
-		if (!*k->init || k->video != pictures || k->unfit)
+		if (k->video != pictures || !is_offered(g, k))
 			continue;
 		snprintf(uri, sizeof(uri), "%s/index.m3u8", k->name);
 		v.bandwidth = k->peak_bps;

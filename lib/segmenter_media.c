@@ -242,14 +242,15 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 	char path[2 * NAME + 64];
 	struct buf b = { 0 };
 	struct event ev;
-	int r = 0;
+	int r = 0, gaps = k->gaps;
 
 	if (!k->known || is_carried(g, k))
 		return;
 	snprintf(path, sizeof(path), "%s/%s", k->name, s->file);
 	/* Every picture but the leader's has to begin with a key frame, or it is not shown. */
 	e->gap = !count || (k->video && track != g->leader && !k->samples[0].key);
-	k->gaps = e->gap ? k->gaps + 1 : 0;
+	k->gaps = e->gap ? gaps + 1 : 0;
+	g->master_due |= k->video && (gaps >= UNFIT) != (k->gaps >= UNFIT);
 	if (k->video && count && e->gap && k->gaps == UNFIT && !k->unfit) {
 		k->unfit = g->master_due = true;
 		warning(0, "%s has no key frame where the others have: off the master playlist", k->name);

@@ -11,6 +11,7 @@ const RETRY_MS = 2000;
 let Hls = null;
 let hls = null;
 let waiting = 0;
+let stuck = 0;
 let wanted = true; // the viewer has not paused it
 
 const words = {
@@ -196,7 +197,13 @@ function figures() {
 }
 
 video.addEventListener('playing', () => { $('big').hidden = true; state('playing'); });
-video.addEventListener('waiting', () => { if (page.dataset.state === 'playing') state('stalled'); });
+video.addEventListener('waiting', () => {
+	if (page.dataset.state === 'playing')
+		state('stalled');
+	// A browser's own HLS stays in the quality it plays when that one has gaps; the list it has then has another.
+	clearTimeout(stuck);
+	stuck = setTimeout(() => { if (!hls && page.dataset.state === 'stalled') retry('stalled'); }, 3 * RETRY_MS);
+});
 video.addEventListener('ended', () => retry('offline'));
 video.addEventListener('error', () => { if (!hls && video.getAttribute('src')) retry('unreachable'); });
 video.addEventListener('click', toggle);
