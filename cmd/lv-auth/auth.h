@@ -25,6 +25,7 @@ int keyring_open(struct keyring *, const char *path); /* 0, or an exit status af
 bool keyring_refresh(struct keyring *);               /* true when there are other keys now */
 const struct key *keyring_find(const struct keyring *, const char *key);
 const struct key *keyring_user(const struct keyring *, const struct adobe_answer *); /* its password */
+bool keyring_password_good(const struct key *, const struct adobe_answer *);
 void keyring_close(struct keyring *);
 /* base64(md5(a b c)), the two hashes of a password (adobe.h). */
 int keyring_password(char out[HASH_MD5_TEXT], const char *a, const char *b, const char *c);
@@ -75,8 +76,8 @@ int filter_run(struct store *);
 /* Keys in a database: the rows are those of DBKEY_SELECT, with a condition behind it. */
 #define DBKEY_SELECT                                                                               \
 	"select id::text, stream, coalesce(user_id::text, ''), coalesce(app, ''), coalesce(max_kbps, 0), "  \
-	"coalesce(floor(extract(epoch from good_until) * 1000), 0)::bigint, coalesce(is_active, false), key " \
-	"from stream_keys"
+	"coalesce(floor(extract(epoch from good_until) * 1000), 0)::bigint, coalesce(is_active, false), key, " \
+	"coalesce(adobe, '') from stream_keys"
 #define DBKEY_TEXT (7 + 2 * HASH_BYTES + 1) /* sha256:HEX */
 void dbkey_digest(char text[DBKEY_TEXT], const uint8_t digest[HASH_BYTES]);
 int dbkey_text(char text[DBKEY_TEXT], const char *key); /* 0 or -EIO */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adobe.h"
 #include "auth.h"
 #include "clock.h"
 #include "dbhand.h"
@@ -49,15 +50,18 @@ bool
 dbkey_read(struct key *k, char id[64], const struct db_rows *rows, int row)
 {
 	const char *stream = db_text(rows, row, 1), *user = db_text(rows, row, 2), *app = db_text(rows, row, 3);
+	const char *adobe = db_text(rows, row, 8);
 
 	memset(k, 0, sizeof(*k));
 	if (!keys_stream_good(stream) || (*user && !keys_word_good(user)) || (*app && !keys_word_good(app)) ||
-		!keys_digest(db_text(rows, row, 7), k->digest) || strlen(db_text(rows, row, 0)) >= 64)
+		!keys_digest(db_text(rows, row, 7), k->digest) || strlen(db_text(rows, row, 0)) >= 64 ||
+		strlen(adobe) >= sizeof(k->adobe))
 		return false;
 	memcpy(id, db_text(rows, row, 0), strlen(db_text(rows, row, 0)) + 1);
 	memcpy(k->stream, stream, strlen(stream) + 1);
 	memcpy(k->user, user, strlen(user) + 1);
 	memcpy(k->app, app, strlen(app) + 1);
+	memcpy(k->adobe, adobe, strlen(adobe) + 1);
 	k->max_kbps = db_int(rows, row, 4);
 	k->until_ms = db_int(rows, row, 5);
 	k->off = !db_bool(rows, row, 6);
@@ -135,24 +139,35 @@ count_rows(void *arg, const struct db_rows *rows)
 	*(int *)arg = db_count(rows);
 }
 
-int
-dbhand_add(const struct hand *h, const char *stream)
+/* A new key, as it is shown, and as the database keeps it: its digest and its password's hash. */
+static int
+new_key(const char *stream, char text[KEYS_KEY_TEXT], char key[DBKEY_TEXT], char adobe[HASH_MD5_TEXT])
 {
-	char text[KEYS_KEY_TEXT], key[DBKEY_TEXT], kbps[24], until[24];
 	uint8_t digest[HASH_BYTES];
-	int status, r, rows;
+	int r = hand_new_key(text, digest);
 
-	if ((r = hand_new_key(text, digest)) < 0) {
+	if (r < 0 || (r = keyring_password(adobe, stream, ADOBE_SALT, text)) < 0) {
 		complain(r, "cannot make a key");
 		return EX_OSERR;
 	}
 	dbkey_digest(key, digest);
+	return EX_OK;
+}
+
+int
+dbhand_add(const struct hand *h, const char *stream)
+{
+	char text[KEYS_KEY_TEXT], key[DBKEY_TEXT], adobe[HASH_MD5_TEXT], kbps[24], until[24];
+	int status, rows;
+
+	if ((status = new_key(stream, text, key, adobe)))
+		return status;
 	snprintf(kbps, sizeof(kbps), "%ld", h->max_kbps);
 	snprintf(until, sizeof(until), "%" PRId64, h->until ? keys_date(h->until) : 0);
 	status = dbhand_run(h->url, "insert into stream_keys (stream, user_id, app, max_kbps, good_until, key, "
-		"is_active) values ($1, $2, $3, nullif($4::int, 0), to_timestamp(nullif($5::bigint, 0) / 1000.0), "
-		"$6, true) returning 1", 6, (const char *const[]){ stream, h->user, h->app, kbps, until, key },
-		count_rows, &rows);
+		"adobe, is_active) values ($1, $2, $3, nullif($4::int, 0), to_timestamp(nullif($5::bigint, 0) / 1000.0), "
+		"$6, $7, true) returning 1", 7, (const char *const[]){ stream, h->user, h->app, kbps, until, key,
+			h->adobe ? adobe : NULL }, count_rows, &rows);
 	return status ? status : hand_show_key(stream, text);
 }
 
@@ -178,19 +193,16 @@ dbhand_revoke(const struct hand *h, const char *stream)
 int
 dbhand_rotate(const struct hand *h, const char *stream)
 {
-	char text[KEYS_KEY_TEXT], key[DBKEY_TEXT];
-	uint8_t digest[HASH_BYTES];
-	int status, r, rows = 0;
+	char text[KEYS_KEY_TEXT], key[DBKEY_TEXT], adobe[HASH_MD5_TEXT];
+	int status, rows = 0;
 
-	if ((r = hand_new_key(text, digest)) < 0) {
-		complain(r, "cannot make a key");
-		return EX_OSERR;
-	}
-	dbkey_digest(key, digest);
+	if ((status = new_key(stream, text, key, adobe)))
+		return status;
 	status = dbhand_run(h->url, "with k as (select id from stream_keys where stream = $1 and is_active "
 		"order by id limit 1) update stream_keys s set is_active = s.id = k.id, "
-		"key = case when s.id = k.id then $2 else s.key end from k where s.stream = $1 and s.is_active "
-		"returning 1", 2, (const char *const[]){ stream, key }, count_rows, &rows);
+		"key = case when s.id = k.id then $2 else s.key end, "
+		"adobe = case when s.id = k.id and s.adobe is not null then $3 else s.adobe end from k where s.stream = $1 and s.is_active "
+		"returning 1", 3, (const char *const[]){ stream, key, adobe }, count_rows, &rows);
 	status = changed(status, rows, stream);
 	return status ? status : hand_show_key(stream, text);
 }

@@ -19,18 +19,20 @@
 #define AGAIN_MS 1000   /* after a fault that passes */
 #define OWN_MAX 20000
 
-enum { Q_RESERVE, Q_PUBLISHING, Q_SESSION_OVER, Q_BROADCAST_OVER, Q_SYNC, Q_RENEW, Q_REAP, Q_LEAVE, Q_KEY };
+enum { Q_RESERVE, Q_PUBLISHING, Q_SESSION_OVER, Q_BROADCAST_OVER, Q_SYNC, Q_RENEW, Q_REAP, Q_LEAVE, Q_KEY,
+	Q_USER };
 
 static const struct db_query queries[] = {
 	[Q_RESERVE] = { "select * from lv_reserve($1, $2, $3, $4, $5, $6)", 6 },
 	[Q_PUBLISHING] = { "select * from lv_publishing($1, $2, $3, $4, $5, $6, $7)", 7 },
-	[Q_SESSION_OVER] = { "select lv_session_over($1, $2, $3)", 3 },
+	[Q_SESSION_OVER] = { "select lv_session_over($1, $2, $3, $4)", 4 },
 	[Q_BROADCAST_OVER] = { "select lv_broadcast_over($1, $2, $3, $4)", 4 },
 	[Q_SYNC] = { "select lv_sync($1, $2)", 2 },
 	[Q_RENEW] = { "select * from lv_renew($1, $2, $3)", 3 },
 	[Q_REAP] = { "select lv_reap($1)", 1 },
 	[Q_LEAVE] = { "select lv_leave($1, $2)", 2 },
 	[Q_KEY] = { DBKEY_SELECT " where key = $1 limit 2", 1 },
+	[Q_USER] = { DBKEY_SELECT " where stream = $1 and adobe is not null and is_active order by id", 1 },
 };
 
 /* A stream that this box holds: its lease is ours to renew. */
@@ -58,6 +60,7 @@ struct request {
 	struct dbstore *s;
 	int64_t asked_ms;
 	char id[129], session[129], app[129], key_id[64];
+	struct adobe_answer password; /* its user is "" where a key was shown */
 	struct key key;
 };
 
@@ -138,7 +141,7 @@ own_arrays(const struct dbstore *s, unsigned states, struct buf lists[3])
 
 		if (!(states & 1u << o->state))
 			continue;
-		buf_printf(&lists[0], "%s%s", comma, o->stream);
+		buf_printf(&lists[0], "%s\"%s\"", comma, o->stream); /* it may not be known yet */
 		buf_printf(&lists[1], "%s%s", comma, o->broadcast);
 		buf_printf(&lists[2], "%s%" PRId64, comma, o->epoch);
 		n++;
@@ -289,7 +292,7 @@ tell(struct dbstore *s, struct note *n, db_answer *answer, void *arg)
 		lists_free(l);
 		return r;
 	default:
-		return db_ask(s->db, Q_SESSION_OVER, (const char *const[]){ n->broadcast, n->session, at },
+		return db_ask(s->db, Q_SESSION_OVER, (const char *const[]){ n->broadcast, n->session, s->box, at },
 			WAIT_MS, answer, arg);
 	}
 }
@@ -437,6 +440,20 @@ reserved(void *arg, int err, const struct db_rows *rows)
 	}
 }
 
+/* The row of a key, which must be the only one; or that of the user whose password was shown. */
+static bool
+pick(struct request *q, const struct db_rows *rows)
+{
+	int i;
+
+	if (!*q->password.user)
+		return db_count(rows) == 1 && dbkey_read(&q->key, q->key_id, rows, 0);
+	for (i = 0; i < db_count(rows); i++)
+		if (dbkey_read(&q->key, q->key_id, rows, i) && keyring_password_good(&q->key, &q->password))
+			return true;
+	return false;
+}
+
 static void
 found(void *arg, int err, const struct db_rows *rows)
 {
@@ -450,8 +467,7 @@ found(void *arg, int err, const struct db_rows *rows)
 		reply(q, "try again later");
 		return;
 	}
-	if (db_count(rows) != 1 || !dbkey_read(&q->key, q->key_id, rows, 0) ||
-		keys_refusal(&q->key, q->app, clock_wall_ms())) {
+	if (!pick(q, rows) || keys_refusal(&q->key, q->app, clock_wall_ms())) {
 		reply(q, "unknown key");
 		return;
 	}
@@ -464,10 +480,11 @@ static void
 db_publish(struct store *store, const struct ask *a)
 {
 	struct dbstore *s = (struct dbstore *)store;
+	bool user = *a->password.user;
 	char digest[DBKEY_TEXT];
 	struct request *q;
 
-	if (a->key_bad || *a->password.user || dbkey_text(digest, a->key) < 0) {
+	if (!user && (a->key_bad || dbkey_text(digest, a->key) < 0)) {
 		verdict_refuse(&store->out, a->id, "unknown key");
 		return;
 	}
@@ -480,8 +497,10 @@ db_publish(struct store *store, const struct ask *a)
 	memcpy(q->id, a->id, sizeof(q->id));
 	memcpy(q->session, *a->session ? a->session : a->id, sizeof(q->session));
 	memcpy(q->app, a->app, sizeof(q->app));
+	q->password = a->password;
 	s->requests++;
-	if (db_ask(s->db, Q_KEY, (const char *const[]){ digest }, WAIT_MS, found, q) < 0)
+	if (db_ask(s->db, user ? Q_USER : Q_KEY, (const char *const[]){ user ? a->password.user : digest }, WAIT_MS,
+			found, q) < 0)
 		reply(q, "try again later");
 }
 

@@ -147,23 +147,29 @@ keyring_password(char out[HASH_MD5_TEXT], const char *a, const char *b, const ch
 	return r;
 }
 
+bool
+keyring_password_good(const struct key *k, const struct adobe_answer *a)
+{
+	char want[HASH_MD5_TEXT];
+	volatile char differ = 0;
+	int i;
+
+	if (k->off || strlen(a->response) != HASH_MD5_TEXT - 1 ||
+		keyring_password(want, k->adobe, a->challenge, a->own) < 0)
+		return false;
+	for (i = 0; i < HASH_MD5_TEXT - 1; i++)
+		differ |= (char)(want[i] ^ a->response[i]);
+	return !differ;
+}
+
 const struct key *
 keyring_user(const struct keyring *ring, const struct adobe_answer *a)
 {
 	const struct key *k = NULL;
-	char want[HASH_MD5_TEXT];
-	volatile char differ;
-	int i;
 
-	while ((k = keys_of_user(ring->keys, k, a->user))) {
-		if (k->off || strlen(a->response) != HASH_MD5_TEXT - 1 ||
-			keyring_password(want, k->adobe, a->challenge, a->own) < 0)
-			continue;
-		for (differ = 0, i = 0; i < HASH_MD5_TEXT - 1; i++)
-			differ |= (char)(want[i] ^ a->response[i]);
-		if (!differ)
+	while ((k = keys_of_user(ring->keys, k, a->user)))
+		if (keyring_password_good(k, a))
 			return k;
-	}
 	return NULL;
 }
 

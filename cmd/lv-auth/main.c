@@ -81,8 +81,8 @@ usage_check(char **args)
 		die(EX_USAGE, 0, "--user, --max-kbps and --until go with add only");
 	if (strcmp(args[0], "add") && strcmp(args[0], "check") && app)
 		die(EX_USAGE, 0, "--app goes with add and check only");
-	if (adobe && (db_url || strcmp(args[0], "add")))
-		die(EX_USAGE, 0, "--adobe goes with add and --keys only");
+	if (adobe && strcmp(args[0], "add"))
+		die(EX_USAGE, 0, "--adobe goes with add only");
 	if (user && !keys_word_good(user))
 		die(EX_USAGE, 0, "--user: 1 to 128 printable characters without blanks and #");
 	if (app && !keys_word_good(app))

@@ -69,6 +69,15 @@ start() {
 	on "$1" notice started "$3" "$broadcast"
 }
 
+# password ID USER PASSWORD: a request of an encoder that has these.
+password() {
+	local md5 inner
+	md5() { openssl md5 -binary | base64; }
+	inner=$(printf '%slv%s' "$2" "$3" | md5)
+	printf '{"ask":"publish","id":"%s","app":"live","key":"","session":"%s","password":{"user":"%s","challenge":"c","own":"o","response":"%s"}}\n' \
+		"$1" "$1" "$2" "$(printf '%sco' "$inner" | md5)"
+}
+
 row_is() { # QUERY VALUE
 	[ "$(pg "$1")" = "$2" ]
 }
@@ -173,18 +182,25 @@ row_is() { # QUERY VALUE
 		other=$(lv-auth "${STORE[@]}" add carol --app studio --max-kbps 700)
 		off=$(lv-auth "${STORE[@]}" add dave)
 		lv-auth "${STORE[@]}" revoke dave
+		lv-auth "${STORE[@]}" add erin --adobe >/dev/null
+		erin=$(lv-auth "${STORE[@]}" rotate erin)
 		{
 			for k in wrong "$old" "$other" "$off" '' "$(printf '%255s' x)" "$(printf '%256s' x)" "$good"; do
 				publish "$k" "$k" s0
 			done
 			printf '{"ask":"publish","id":"app","app":"studio","key":"%s","session":"s9"}\n' "$other"
 			publish again "$good" s1
+			password p1 frank "$erin"
+			password p2 erin wrong
+			password p3 alice "$good" # who has a key, and no password
+			password p4 erin "$erin"
 			notice abandoned s0 0000000000
 		} | lv-auth "${STORE[@]}" 2>&1 | sed "s/$good/GOOD/; s/$old/OLD/; s/$other/OTHER/; s/$off/OFF/;
 			s/\"broadcast\":\"[0-9a-z]*\",\"origin_ms\":[0-9]*/B/" | sort >"said.$s"
 	done
 	diff -u said.file said.db
-	[ "$(grep -c '"allow":true' said.db)" = 2 ]
+	[ "$(grep -c '"allow":true' said.db)" = 3 ]
+	grep -q '"id":"p4","allow":true,"stream":"erin"' said.db
 }
 
 @test "a revoked stream is kicked at once" {

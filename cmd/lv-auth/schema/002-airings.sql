@@ -112,15 +112,17 @@ begin
 end $$;
 
 -- The session is over, or never was: "ended", "abandoned".
-create or replace function lv_session_over(p_broadcast text, p_session text, p_at_ms bigint)
+drop function if exists lv_session_over(text, text, bigint);
+create or replace function lv_session_over(p_broadcast text, p_session text, p_box text, p_at_ms bigint)
 returns text language plpgsql as $$
 declare
 	a airings;
 begin
 	update sessions set ended_at = greatest(lv_time(p_at_ms), started_at), reason = 'ended'
-	where session = p_session and (p_broadcast = '' or broadcast = p_broadcast) and ended_at is null;
+	where session = p_session and (broadcast = p_broadcast or (p_broadcast = '' and box = p_box)) and
+		ended_at is null;
 	select * into a from airings
-	where session = p_session and (p_broadcast = '' or broadcast = p_broadcast) and
+	where session = p_session and (broadcast = p_broadcast or (p_broadcast = '' and box = p_box)) and
 		state in ('reserved', 'live')
 	for update;
 	if not found then
