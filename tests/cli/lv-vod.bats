@@ -304,8 +304,10 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(grep -c h264 streams)" = 2 ]
 	grep -q 'CODECS="avc1.[0-9a-f]*,mp4a.40.2",RESOLUTION=320x180,FRAME-RATE=30.000,AUDIO="audio-source"' x/vod.m3u8
 	! grep -q DISCONTINUITY$ x/source/vod.m3u8
+	"$ROOT/examples/hls-check" x/vod.m3u8
 	rm x/source/*-1.m4s x/*/*-3.m4s
 	lv-vod --playlist x
+	"$ROOT/examples/hls-check" x/vod.m3u8
 	[ "$(grep -c GAP x/source/vod.m3u8)" = 1 ]
 	[ "$(grep -c GAP x/480p/vod.m3u8)" = 0 ]
 	for t in source 480p audio-source; do # the fourth is gone from all
@@ -316,4 +318,20 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	cmp <(pictures x/480p/vod.m3u8) <(pictures "$B" | sed 181,240d)
 	run -64 --separate-stderr lv-vod --playlist "$ARCHIVE" x
 	[ "$stderr" = "lv-vod: --playlist takes one archive, a folder" ]
+}
+
+@test "examples/vod-pictures: a poster, and a thumbnail for every moment" {
+	lv-vod "$ARCHIVE" -o a.mp4
+	"$ROOT/examples/vod-pictures" a.mp4 2
+	[ "$(ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 a-poster.jpg)" = mjpeg,320,180 ]
+	[ "$(ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 a-thumbs-1.jpg)" = mjpeg,1600,900 ]
+	[ "$(head -n 1 a-thumbs.vtt)" = WEBVTT ]
+	[ "$(grep -c -e '-->' a-thumbs.vtt)" = 6 ]
+	[ "$(sed -n 6,7p a-thumbs.vtt)" = "$(printf '00:00:02.000 --> 00:00:04.000\na-thumbs-1.jpg#xywh=160,0,160,90')" ]
+	# The fourth thumbnail shows what the recording shows at six seconds.
+	ffmpeg -v error -ss 6 -i a.mp4 -frames:v 1 -vf scale=160:90 want.png
+	ffmpeg -v error -i a-thumbs-1.jpg -vf crop=160:90:480:0 got.png
+	ffmpeg -v info -i got.png -i want.png -filter_complex psnr -f null - 2>&1 | grep -o 'average:[0-9.]*' |
+		awk -F: '{ n++; print; bad = $2 < 25 } END { exit bad || n != 1 }'
+	run -66 "$ROOT/examples/vod-pictures" no.mp4
 }
