@@ -101,7 +101,7 @@ skip_tools(struct bits *b, bool reduced)
 		bits_skip(b, 4);
 		if ((order = bits_get(b, 1)))
 			bits_skip(b, 2);
-		/* screen content tools: chosen a frame, or always, or never; integer motion vectors depend */
+		/* Screen content tools: chosen a frame, always or never; integer vectors depend on it. */
 		if (bits_get(b, 1) || bits_get(b, 1)) {
 			if (!bits_get(b, 1))
 				bits_skip(b, 1);
@@ -249,9 +249,10 @@ av1_delimiter(const uint8_t *p, size_t size)
 const char *
 av1_codec(char text[AV1_CODEC], const struct av1_config *c)
 {
-	int n = snprintf(text, AV1_CODEC, "av01.%d.%02d%c.%02d", c->profile, c->level, c->tier ? 'H' : 'M',
-		c->depth);
-	bool said = c->primaries != UNSPECIFIED || c->transfer != UNSPECIFIED || c->matrix != UNSPECIFIED;
+	int n = snprintf(text, AV1_CODEC, "av01.%d.%02d%c.%02d", c->profile, c->level,
+		c->tier ? 'H' : 'M', c->depth);
+	bool said = c->primaries != UNSPECIFIED || c->transfer != UNSPECIFIED ||
+		c->matrix != UNSPECIFIED;
 	bool usual = c->primaries == BT709 && c->transfer == BT709 && c->matrix == BT709;
 
 	if (c->mono || c->subsampling / 10 != 11 || c->full_range || (said && !usual))

@@ -119,7 +119,8 @@ vp9_key(struct codec *c, const uint8_t *p, size_t size)
 static const char *
 vp9_text(char text[CODEC_TEXT], const uint8_t vp9[8])
 {
-	int n = snprintf(text, CODEC_TEXT, "vp09.%02d.%02d.%02d", vp9[0], vp9[1] ? vp9[1] : 10, vp9[2] >> 4);
+	int n = snprintf(text, CODEC_TEXT, "vp09.%02d.%02d.%02d", vp9[0], vp9[1] ? vp9[1] : 10,
+		vp9[2] >> 4);
 	int chroma = vp9[2] >> 1 & 7, range = vp9[2] & 1, said[3], i;
 	bool usual = chroma < 2 && !range;
 
@@ -128,8 +129,8 @@ vp9_text(char text[CODEC_TEXT], const uint8_t vp9[8])
 		usual &= said[i] == BT709;
 	}
 	if (!usual)
-		snprintf(text + n, CODEC_TEXT - (size_t)n, ".%02d.%02d.%02d.%02d.%02d", chroma, said[0], said[1],
-			said[2], range);
+		snprintf(text + n, CODEC_TEXT - (size_t)n, ".%02d.%02d.%02d.%02d.%02d", chroma, said[0],
+			said[1], said[2], range);
 	return text;
 }
 
@@ -167,7 +168,8 @@ flac_config(struct codec *c, const uint8_t *p, size_t size)
 {
 	struct bits b;
 
-	if (size < 8 + STREAMINFO || memcmp(p, "fLaC", 4) || (p[4] & 127) || get_be24(p + 5) != STREAMINFO)
+	if (size < 8 + STREAMINFO || memcmp(p, "fLaC", 4) || (p[4] & 127) ||
+		get_be24(p + 5) != STREAMINFO)
 		return -EBADMSG;
 	b = bits_of(p + 8, STREAMINFO);
 	bits_skip(&b, 16);

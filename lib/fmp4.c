@@ -3,57 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "box.h"
 #include "bytes.h"
 
 #define SAMPLE_KEY 0x02000000u   /* depends on no other */
 #define SAMPLE_DELTA 0x01010000u /* depends on others, is no sync sample */
-
-static size_t
-box(struct buf *b, const char *type)
-{
-	size_t at = buf_len(b);
-
-	buf_be32(b, 0);
-	buf_append(b, type, 4);
-	return at;
-}
-
-static size_t
-full_box(struct buf *b, const char *type, unsigned version, uint32_t flags)
-{
-	size_t at = box(b, type);
-
-	buf_be32(b, version << 24 | flags);
-	return at;
-}
-
-static void
-end(struct buf *b, size_t at)
-{
-	if (!b->error)
-		put_be32(buf_data(b) + at, (uint32_t)(buf_len(b) - at));
-}
-
-static void
-zeros(struct buf *b, size_t n)
-{
-	uint8_t *p = buf_reserve(b, n);
-
-	if (p) {
-		memset(p, 0, n);
-		buf_grew(b, n);
-	}
-}
-
-static void
-matrix(struct buf *b)
-{
-	static const uint32_t unity[9] = { 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000 };
-	int i;
-
-	for (i = 0; i < 9; i++)
-		buf_be32(b, unity[i]);
-}
 
 static void
 descriptor(struct buf *b, unsigned tag, size_t size)
@@ -68,7 +22,7 @@ descriptor(struct buf *b, unsigned tag, size_t size)
 static void
 put_esds(struct buf *b, const struct fmp4_track *t)
 {
-	size_t at = full_box(b, "esds", 0, 0), n = t->config_size;
+	size_t at = box_full(b, "esds", 0, 0), n = t->config_size;
 
 	descriptor(b, 3, 3 + 5 + 13 + 5 + n + 5 + 1);
 	buf_be16(b, 1);
@@ -83,14 +37,14 @@ put_esds(struct buf *b, const struct fmp4_track *t)
 	buf_append(b, t->config, n);
 	descriptor(b, 6, 1);
 	buf_u8(b, 2);
-	end(b, at);
+	box_end(b, at);
 }
 
 /* "Encapsulation of Opus in ISO BMFF" 4.3.2: OpusHead with its numbers turned to big-endian. */
 static void
 put_dops(struct buf *b, const uint8_t *p)
 {
-	size_t at = box(b, "dOps");
+	size_t at = box_begin(b, "dOps");
 
 	buf_u8(b, 0);
 	buf_u8(b, p[9]);
@@ -100,7 +54,7 @@ put_dops(struct buf *b, const uint8_t *p)
 	buf_u8(b, p[18]);
 	if (p[18]) /* a mapping of channels */
 		buf_append(b, p + 19, 2u + p[9]);
-	end(b, at);
+	box_end(b, at);
 }
 
 /* A codec's box inside its sample entry: what FLV has as a header, in MP4's clothes. */
@@ -118,31 +72,31 @@ put_config(struct buf *b, const struct fmp4_track *t)
 		put_dops(b, p);
 		return;
 	case FLV_AVC:
-		at = box(b, "avcC");
+		at = box_begin(b, "avcC");
 		break;
 	case FLV_HEVC:
-		at = box(b, "hvcC");
+		at = box_begin(b, "hvcC");
 		break;
 	case FLV_AV1:
-		at = box(b, "av1C");
+		at = box_begin(b, "av1C");
 		break;
 	case FLV_AC3:
-		at = box(b, "dac3");
+		at = box_begin(b, "dac3");
 		p = t->codec->ac3;
 		n = sizeof(t->codec->ac3);
 		break;
 	case FLV_VP9:
-		at = full_box(b, "vpcC", 1, 0);
+		at = box_full(b, "vpcC", 1, 0);
 		p = t->codec->vp9;
 		n = sizeof(t->codec->vp9);
 		break;
 	default: /* FLV_FLAC: the blocks of metadata, without the marker in front */
-		at = full_box(b, "dfLa", 0, 0);
+		at = box_full(b, "dfLa", 0, 0);
 		p += 4;
 		n -= 4;
 	}
 	buf_append(b, p, n);
-	end(b, at);
+	box_end(b, at);
 }
 
 static void
@@ -153,90 +107,90 @@ put_entry(struct buf *b, const struct fmp4_track *t)
 
 	buf_be32(b, 0);
 	buf_be32(b, c->fourcc); /* FLV names the codecs as the sample entries are named */
-	zeros(b, 6);
+	box_zeros(b, 6);
 	buf_be16(b, 1); /* data_reference_index */
 	if (t->video) {
-		zeros(b, 16);
+		box_zeros(b, 16);
 		buf_be16(b, (uint32_t)c->width);
 		buf_be16(b, (uint32_t)c->height);
 		buf_be32(b, 0x480000);
 		buf_be32(b, 0x480000);
 		buf_be32(b, 0);
 		buf_be16(b, 1);
-		zeros(b, 32);
+		box_zeros(b, 32);
 		buf_be16(b, 0x18);
 		buf_be16(b, 0xffff);
 	} else {
-		zeros(b, 8);
+		box_zeros(b, 8);
 		buf_be16(b, (uint32_t)(c->channels ? c->channels : 2));
 		buf_be16(b, 16);
 		buf_be32(b, 0);
 		buf_be32(b, c->rate < 65536 ? (uint32_t)c->rate << 16 : 0);
 	}
 	put_config(b, t);
-	end(b, at);
+	box_end(b, at);
 }
 
 static void
 put_tables(struct buf *b, const struct fmp4_track *t)
 {
 	static const char *const empty[] = { "stts", "stsc", "stco" };
-	size_t stbl = box(b, "stbl"), at = full_box(b, "stsd", 0, 0);
+	size_t stbl = box_begin(b, "stbl"), at = box_full(b, "stsd", 0, 0);
 	int i;
 
 	buf_be32(b, 1);
 	put_entry(b, t);
-	end(b, at);
+	box_end(b, at);
 	for (i = 0; i < 3; i++) {
-		at = full_box(b, empty[i], 0, 0);
+		at = box_full(b, empty[i], 0, 0);
 		buf_be32(b, 0);
-		end(b, at);
+		box_end(b, at);
 	}
-	at = full_box(b, "stsz", 0, 0);
+	at = box_full(b, "stsz", 0, 0);
 	buf_be32(b, 0);
 	buf_be32(b, 0);
-	end(b, at);
-	end(b, stbl);
+	box_end(b, at);
+	box_end(b, stbl);
 }
 
 static void
 put_media(struct buf *b, const struct fmp4_track *t)
 {
 	static const char names[2][9] = { "lv audio", "lv video" };
-	size_t mdia = box(b, "mdia"), minf, dinf, at;
+	size_t mdia = box_begin(b, "mdia"), minf, dinf, at;
 
-	at = full_box(b, "mdhd", 0, 0);
+	at = box_full(b, "mdhd", 0, 0);
 	buf_be32(b, 0);
 	buf_be32(b, 0);
 	buf_be32(b, t->timescale);
 	buf_be32(b, 0);
 	buf_be16(b, 0x55c4); /* "und" */
 	buf_be16(b, 0);
-	end(b, at);
-	at = full_box(b, "hdlr", 0, 0);
+	box_end(b, at);
+	at = box_full(b, "hdlr", 0, 0);
 	buf_be32(b, 0);
 	buf_append(b, t->video ? "vide" : "soun", 4);
-	zeros(b, 12);
+	box_zeros(b, 12);
 	buf_append(b, names[t->video], sizeof(names[0]));
-	end(b, at);
-	minf = box(b, "minf");
+	box_end(b, at);
+	minf = box_begin(b, "minf");
 	if (t->video) {
-		at = full_box(b, "vmhd", 0, 1);
-		zeros(b, 8);
+		at = box_full(b, "vmhd", 0, 1);
+		box_zeros(b, 8);
 	} else {
-		at = full_box(b, "smhd", 0, 0);
-		zeros(b, 4);
+		at = box_full(b, "smhd", 0, 0);
+		box_zeros(b, 4);
 	}
-	end(b, at);
-	dinf = box(b, "dinf");
-	at = full_box(b, "dref", 0, 0);
+	box_end(b, at);
+	dinf = box_begin(b, "dinf");
+	at = box_full(b, "dref", 0, 0);
 	buf_be32(b, 1);
-	end(b, full_box(b, "url ", 0, 1));
-	end(b, at);
-	end(b, dinf);
+	box_end(b, box_full(b, "url ", 0, 1));
+	box_end(b, at);
+	box_end(b, dinf);
 	put_tables(b, t);
-	end(b, minf);
-	end(b, mdia);
+	box_end(b, minf);
+	box_end(b, mdia);
 }
 
 int
@@ -246,54 +200,54 @@ fmp4_init(struct buf *b, const struct fmp4_track *t)
 
 	if (!codec_packaged(t->codec->fourcc, false))
 		return -ENOTSUP;
-	at = box(b, "ftyp");
+	at = box_begin(b, "ftyp");
 	buf_append(b, "iso6\0\0\0\0iso6cmfcmp41", 20);
-	end(b, at);
-	moov = box(b, "moov");
-	at = full_box(b, "mvhd", 0, 0);
-	zeros(b, 8);
+	box_end(b, at);
+	moov = box_begin(b, "moov");
+	at = box_full(b, "mvhd", 0, 0);
+	box_zeros(b, 8);
 	buf_be32(b, 1000);
 	buf_be32(b, 0);
 	buf_be32(b, 0x10000);
 	buf_be16(b, 0x100);
-	zeros(b, 10);
-	matrix(b);
-	zeros(b, 24);
+	box_zeros(b, 10);
+	box_matrix(b);
+	box_zeros(b, 24);
 	buf_be32(b, 2);
-	end(b, at);
-	trak = box(b, "trak");
-	at = full_box(b, "tkhd", 0, 3);
-	zeros(b, 8);
+	box_end(b, at);
+	trak = box_begin(b, "trak");
+	at = box_full(b, "tkhd", 0, 3);
+	box_zeros(b, 8);
 	buf_be32(b, 1);
-	zeros(b, 16);
+	box_zeros(b, 16);
 	buf_be16(b, 0);
 	buf_be16(b, 0);
 	buf_be16(b, t->video ? 0 : 0x100);
 	buf_be16(b, 0);
-	matrix(b);
+	box_matrix(b);
 	buf_be32(b, t->video ? (uint32_t)t->codec->width << 16 : 0);
 	buf_be32(b, t->video ? (uint32_t)t->codec->height << 16 : 0);
-	end(b, at);
+	box_end(b, at);
 	put_media(b, t);
-	end(b, trak);
-	trak = box(b, "mvex");
-	at = full_box(b, "trex", 0, 0);
+	box_end(b, trak);
+	trak = box_begin(b, "mvex");
+	at = box_full(b, "trex", 0, 0);
 	buf_be32(b, 1);
 	buf_be32(b, 1);
-	zeros(b, 12);
-	end(b, at);
-	end(b, trak);
-	end(b, moov);
+	box_zeros(b, 12);
+	box_end(b, at);
+	box_end(b, trak);
+	box_end(b, moov);
 	return b->error;
 }
 
 int
 fmp4_styp(struct buf *b)
 {
-	size_t at = box(b, "styp");
+	size_t at = box_begin(b, "styp");
 
 	buf_append(b, "msdh\0\0\0\0msdhmsixcmfs", 20);
-	end(b, at);
+	box_end(b, at);
 	return b->error;
 }
 
@@ -305,19 +259,19 @@ fmp4_part(struct buf *b, uint32_t sequence, bool video, int64_t dts, const struc
 
 	if (!count)
 		return -EINVAL;
-	box(b, "moof");
-	at = full_box(b, "mfhd", 0, 0);
+	box_begin(b, "moof");
+	at = box_full(b, "mfhd", 0, 0);
 	buf_be32(b, sequence);
-	end(b, at);
-	traf = box(b, "traf");
-	at = full_box(b, "tfhd", 0, 0x020000 | 0x20); /* default-base-is-moof, default flags */
+	box_end(b, at);
+	traf = box_begin(b, "traf");
+	at = box_full(b, "tfhd", 0, 0x020000 | 0x20); /* default-base-is-moof, default flags */
 	buf_be32(b, 1);
 	buf_be32(b, SAMPLE_KEY);
-	end(b, at);
-	at = full_box(b, "tfdt", 1, 0);
+	box_end(b, at);
+	at = box_full(b, "tfdt", 1, 0);
 	buf_be64(b, (uint64_t)dts);
-	end(b, at);
-	at = full_box(b, "trun", 1, 0x1 | 0x100 | 0x200 | (video ? 0x400 | 0x800 : 0));
+	box_end(b, at);
+	at = box_full(b, "trun", 1, 0x1 | 0x100 | 0x200 | (video ? 0x400 | 0x800 : 0));
 	buf_be32(b, (uint32_t)count);
 	offset_at = buf_len(b);
 	buf_be32(b, 0);
@@ -330,9 +284,9 @@ fmp4_part(struct buf *b, uint32_t sequence, bool video, int64_t dts, const struc
 		}
 		total += s[i].size;
 	}
-	end(b, at);
-	end(b, traf);
-	end(b, moof);
+	box_end(b, at);
+	box_end(b, traf);
+	box_end(b, moof);
 	if (total > UINT32_MAX - 8)
 		return b->error = -EMSGSIZE;
 	if (!b->error)

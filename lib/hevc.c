@@ -247,7 +247,7 @@ hevc_access(const uint8_t *p, size_t size, int nal_len)
 	return HEVC_NONE;
 }
 
-/* hvc1.[space]profile.compatibility, its bits reversed.tier and level.constraints, no zeros at the end */
+/* hvc1.[space]profile.compatibility, bits reversed.tier and level.constraints without last zeros */
 const char *
 hevc_codec(char text[HEVC_CODEC], const struct hevc_config *c)
 {

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "buf.h"
-#include "bytes.h"
 #include "rows.h"
 
 #define FLUSH 65536 /* bytes of a table that are handed on together */
@@ -167,39 +167,6 @@ hand_on(struct mp4_writer *w, size_t least)
 	buf_clear(&w->out);
 }
 
-static void
-zeros(struct buf *b, size_t n)
-{
-	while (n--)
-		buf_u8(b, 0);
-}
-
-static size_t
-box(struct buf *b, const char *type)
-{
-	size_t at = buf_len(b);
-
-	buf_be32(b, 0);
-	buf_append(b, type, 4);
-	return at;
-}
-
-static size_t
-full_box(struct buf *b, const char *type, unsigned version, uint32_t flags)
-{
-	size_t at = box(b, type);
-
-	buf_be32(b, version << 24 | flags);
-	return at;
-}
-
-static void
-end(struct buf *b, size_t at)
-{
-	if (!b->error)
-		put_be32(buf_data(b) + at, (uint32_t)(buf_len(b) - at));
-}
-
 /* The head of a table whose length is known: count rows of each bytes, after extra fields. */
 static void
 table(struct buf *b, const char *type, unsigned version, uint64_t count, size_t each)
@@ -211,59 +178,49 @@ table(struct buf *b, const char *type, unsigned version, uint64_t count, size_t 
 }
 
 static void
-matrix(struct buf *b)
-{
-	static const uint32_t unity[9] = { 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000 };
-	int i;
-
-	for (i = 0; i < 9; i++)
-		buf_be32(b, unity[i]);
-}
-
-static void
 put_mvhd(struct buf *b, const struct mp4_writer *w)
 {
-	size_t at = full_box(b, "mvhd", 1, 0);
+	size_t at = box_full(b, "mvhd", 1, 0);
 	int64_t dur = 0;
 	int i;
 
 	for (i = 0; i < w->count; i++)
 		if (has_media(&w->track[i]) && lasts(&w->track[i]) > dur)
 			dur = lasts(&w->track[i]);
-	zeros(b, 16);
+	box_zeros(b, 16);
 	buf_be32(b, w->timescale);
 	buf_be64(b, (uint64_t)dur);
 	buf_be32(b, 0x10000);
 	buf_be16(b, 0x100);
-	zeros(b, 10);
-	matrix(b);
-	zeros(b, 24);
+	box_zeros(b, 10);
+	box_matrix(b);
+	box_zeros(b, 24);
 	buf_be32(b, (uint32_t)w->count + 1);
-	end(b, at);
+	box_end(b, at);
 }
 
 static void
 put_tkhd(struct buf *b, const struct track *t, int i)
 {
-	size_t at = full_box(b, "tkhd", 1, 3);
+	size_t at = box_full(b, "tkhd", 1, 3);
 
-	zeros(b, 16);
+	box_zeros(b, 16);
 	buf_be32(b, (uint32_t)i + 1);
 	buf_be32(b, 0);
 	buf_be64(b, (uint64_t)lasts(t));
-	zeros(b, 12);
+	box_zeros(b, 12);
 	buf_be16(b, t->video ? 0 : 0x100);
 	buf_be16(b, 0);
-	matrix(b);
+	box_matrix(b);
 	buf_be32(b, (uint32_t)t->width << 16);
 	buf_be32(b, (uint32_t)t->height << 16);
-	end(b, at);
+	box_end(b, at);
 }
 
 static void
 put_edits(struct buf *b, const struct track *t)
 {
-	size_t edts = box(b, "edts");
+	size_t edts = box_begin(b, "edts");
 
 	table(b, "elst", 1, t->empty ? 2 : 1, 20);
 	if (t->empty) {
@@ -274,7 +231,7 @@ put_edits(struct buf *b, const struct track *t)
 	buf_be64(b, (uint64_t)t->shown);
 	buf_be64(b, (uint64_t)t->media_time);
 	buf_be32(b, 0x10000);
-	end(b, edts);
+	box_end(b, edts);
 }
 
 /* mdia up to the entries of stsd, which are the last of the boxes of a known, small size. */
@@ -282,20 +239,20 @@ static void
 put_media(struct buf *b, const struct track *t)
 {
 	static const char names[2][9] = { "lv audio", "lv video" };
-	size_t at = full_box(b, "mdhd", 1, 0);
+	size_t at = box_full(b, "mdhd", 1, 0);
 
-	zeros(b, 16);
+	box_zeros(b, 16);
 	buf_be32(b, t->timescale);
 	buf_be64(b, (uint64_t)t->dur);
 	buf_be16(b, 0x55c4); /* "und" */
 	buf_be16(b, 0);
-	end(b, at);
-	at = full_box(b, "hdlr", 0, 0);
+	box_end(b, at);
+	at = box_full(b, "hdlr", 0, 0);
 	buf_be32(b, 0);
 	buf_append(b, t->video ? "vide" : "soun", 4);
-	zeros(b, 12);
+	box_zeros(b, 12);
 	buf_append(b, names[t->video], sizeof(names[0]));
-	end(b, at);
+	box_end(b, at);
 }
 
 static void
@@ -304,31 +261,31 @@ put_minf(struct buf *b, const struct track *t)
 	size_t at, dinf;
 
 	if (t->video) {
-		at = full_box(b, "vmhd", 0, 1);
-		zeros(b, 8);
+		at = box_full(b, "vmhd", 0, 1);
+		box_zeros(b, 8);
 	} else {
-		at = full_box(b, "smhd", 0, 0);
-		zeros(b, 4);
+		at = box_full(b, "smhd", 0, 0);
+		box_zeros(b, 4);
 	}
-	end(b, at);
-	dinf = box(b, "dinf");
-	at = full_box(b, "dref", 0, 0);
+	box_end(b, at);
+	dinf = box_begin(b, "dinf");
+	at = box_full(b, "dref", 0, 0);
 	buf_be32(b, 1);
-	end(b, full_box(b, "url ", 0, 1));
-	end(b, at);
-	end(b, dinf);
+	box_end(b, box_full(b, "url ", 0, 1));
+	box_end(b, at);
+	box_end(b, dinf);
 }
 
 static void
 put_stsd(struct buf *b, const struct track *t)
 {
-	size_t at = full_box(b, "stsd", 0, 0);
+	size_t at = box_full(b, "stsd", 0, 0);
 	int i;
 
 	buf_be32(b, (uint32_t)t->nentries);
 	for (i = 0; i < t->nentries; i++)
 		buf_append(b, buf_data(&t->entries[i]), buf_len(&t->entries[i]));
-	end(b, at);
+	box_end(b, at);
 }
 
 /* Rows of equal values: stts over dur, ctts over cts.  put: write them, else count. */
@@ -463,10 +420,10 @@ sizes_of(const struct mp4_writer *w, const struct track *t)
 static void
 put_ftyp(struct buf *b)
 {
-	size_t at = box(b, "ftyp");
+	size_t at = box_begin(b, "ftyp");
 
 	buf_append(b, "isom\0\0\2\0isomiso2mp41", 20);
-	end(b, at);
+	box_end(b, at);
 }
 
 int

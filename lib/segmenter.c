@@ -202,7 +202,8 @@ time_of(struct segmenter *g, const struct strand *k, int64_t dts)
 {
 	const char *why = timeline_follow(&g->time, (int)(k - g->strand), (uint32_t)dts, &dts);
 
-	if (why && g->newest != INT64_MIN && !(g->broken && g->started && MS(dts) - g->start < JUMP)) {
+	if (why && g->newest != INT64_MIN &&
+		!(g->broken && g->started && MS(dts) - g->start < JUMP)) {
 		seg_flush(g);
 		warning(0, "%s in %s: the stream goes on with a discontinuity", why, k->name);
 	}
@@ -264,7 +265,8 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		s.pts = pts;
 	} else {
 		s.dts = t * k->codec.rate / HZ;
-		if (!timeline_sound(&k->grid, k->codec.rate, codec_samples(&k->codec, p->data, p->size), &s.dts)) {
+		if (!timeline_sound(&k->grid, k->codec.rate, codec_samples(&k->codec, p->data, p->size),
+			    &s.dts)) {
 			dropped(k, "audio runs ahead of its timestamps", 1);
 			return 0;
 		}

@@ -97,9 +97,12 @@ close_segment(struct segmenter *g, int64_t end, enum take take)
 	for (i = 0; i < g->strands; i++) {
 		const struct strand *k = &g->strand[i];
 
-		counts[i] = take == TAKE_NONE ? 0 : take == TAKE_ALL ? k->count : divide(g, i, end, &ready);
+		counts[i] = take == TAKE_NONE ? 0 :
+			take == TAKE_ALL      ? k->count :
+						divide(g, i, end, &ready);
 		if (k->video && counts[i])
-			s->independent &= !k->samples[0].open && (i != g->leader || k->samples[0].key);
+			s->independent &= !k->samples[0].open &&
+				(i != g->leader || k->samples[0].key);
 	}
 	if (!s->independent && !g->dependent)
 		g->dependent = g->master_due = true;

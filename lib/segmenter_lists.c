@@ -240,7 +240,7 @@ seg_put_archive(struct segmenter *g, bool ended)
 {
 	struct buf journal = { 0 }, *b = NULL;
 	char(*map)[NAME + 32] = NULL;
-	size_t media[TRACKS_MAX] = { 0 }; /* a recording does not end in gaps: what nobody came back from */
+	size_t media[TRACKS_MAX] = { 0 }; /* bytes up to the last media: no recording ends in gaps */
 	char path[NAME + 16];
 	char *line, *next;
 	int i, r;

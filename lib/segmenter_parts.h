@@ -136,7 +136,7 @@ when(const struct strand *k, const struct sample *s)
 bool seg_good_id(const char *); /* of a broadcast */
 
 /* segmenter_tracks.c */
-struct strand *seg_track(struct segmenter *, uint8_t type, uint8_t id); /* new where it is; NULL: too many */
+struct strand *seg_track(struct segmenter *, uint8_t type, uint8_t id); /* NULL: too many */
 void seg_header(struct segmenter *, struct strand *, const struct flv_packet *);
 enum codec_start seg_frame(struct segmenter *, struct strand *, const struct flv_packet *);
 int seg_leave_out(struct segmenter *, struct strand *, uint32_t codec);

@@ -130,7 +130,8 @@ seg_header(struct segmenter *g, struct strand *k, const struct flv_packet *p)
 	if (!p->size)
 		return; /* some say so before they know */
 	if (p->size > CONFIG_MAX || codec_config(&c, p->codec, p->data, p->size) < 0) {
-		warning(0, "the %s configuration of %s is malformed: ignored", codec_name(p->codec), k->name);
+		warning(0, "the %s configuration of %s is malformed: ignored", codec_name(p->codec),
+			k->name);
 		return;
 	}
 	become(g, k, &c);
@@ -147,7 +148,8 @@ seg_frame(struct segmenter *g, struct strand *k, const struct flv_packet *p)
 
 	if (!codec_has_config(p->codec)) {
 		if (codec_first(&c, p->codec, p->data, p->size) == 0 &&
-			(!k->known || c.fourcc != k->codec.fourcc || memcmp(c.ac3, k->codec.ac3, sizeof(c.ac3))))
+			(!k->known || c.fourcc != k->codec.fourcc ||
+				memcmp(c.ac3, k->codec.ac3, sizeof(c.ac3))))
 			become(g, k, &c);
 		return CODEC_KEY;
 	}

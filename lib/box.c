@@ -1,0 +1,52 @@
+#include "box.h"
+
+#include <string.h>
+
+#include "bytes.h"
+
+size_t
+box_begin(struct buf *b, const char *type)
+{
+	size_t at = buf_len(b);
+
+	buf_be32(b, 0);
+	buf_append(b, type, 4);
+	return at;
+}
+
+size_t
+box_full(struct buf *b, const char *type, unsigned version, uint32_t flags)
+{
+	size_t at = box_begin(b, type);
+
+	buf_be32(b, version << 24 | flags);
+	return at;
+}
+
+void
+box_end(struct buf *b, size_t at)
+{
+	if (!b->error)
+		put_be32(buf_data(b) + at, (uint32_t)(buf_len(b) - at));
+}
+
+void
+box_zeros(struct buf *b, size_t n)
+{
+	uint8_t *p = buf_reserve(b, n);
+
+	if (p) {
+		memset(p, 0, n);
+		buf_grew(b, n);
+	}
+}
+
+void
+box_matrix(struct buf *b)
+{
+	static const uint32_t unity[9] = { 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000 };
+	int i;
+
+	for (i = 0; i < 9; i++)
+		buf_be32(b, unity[i]);
+}
