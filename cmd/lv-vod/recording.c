@@ -9,7 +9,8 @@
 #define CHUNK_MS 1000           /* sound and picture lie this near to each other in the file */
 #define LEAD_MS 1000            /* sound before the first picture that stays, unheard */
 #define PREROLL_MS 100          /* sound before a cut that its decoder needs */
-#define SEGMENT_MAX_S 86400     /* a longer one is damaged */
+#define SEGMENT_MAX_S 3600      /* a longer one is damaged */
+#define ASTRAY_S 10             /* so far from what the archive's journal says, times are damaged */
 #define APART_MAX_S 60          /* sound this far from its picture is damaged */
 #define SILENCE_MAX 3000000     /* frames of it together */
 #define SILENCE_LEAST 256       /* samples of a frame: shorter ones are none of AAC's */
@@ -282,12 +283,14 @@ trim(struct recording *r, const struct mp4_sample *next)
 		if (next && next->key && next->dts + next->cts <= from)
 			first = h->np;
 		h->np -= first;
-		memmove(h->p, h->p + first, h->np * sizeof(*h->p));
+		if (h->np)
+			memmove(h->p, h->p + first, h->np * sizeof(*h->p));
 		t = rescale(from, l->timescale, r->lanes > 1 ? a->timescale : 1) - ticks(a, PREROLL_MS / 1000.0);
 		for (i = 0; i < h->ns && h->s[i].dts < t; i++)
 			;
 		h->ns -= i;
-		memmove(h->s, h->s + i, h->ns * sizeof(*h->s));
+		if (h->ns)
+			memmove(h->s, h->s + i, h->ns * sizeof(*h->s));
 	}
 	if (r->how.to_s > 0) {
 		for (i = last = 0; i < h->np; i++)
@@ -343,9 +346,28 @@ keep(struct mp4_sample **to, size_t *room, size_t *count, const struct mp4_sampl
 		*to = more;
 		*room = n;
 	}
-	memcpy(*to, from, n * sizeof(*from));
+	if (n)
+		memcpy(*to, from, n * sizeof(*from));
 	*count = n;
 	return 0;
+}
+
+/* How long a segment may last, in the lane's timescale. */
+static int64_t
+longest(const struct lane *l, const struct segment *s)
+{
+	double said = (double)s->dur_us / 1e6;
+
+	return ticks(l, said > 0 && said < SEGMENT_MAX_S ? said + ASTRAY_S : SEGMENT_MAX_S);
+}
+
+/* Is a hole of so many ticks before a segment one that the wall clock knows of, as far as it is told? */
+static bool
+is_true_hole(const struct recording *r, const struct segment *s, int64_t step)
+{
+	int64_t wall = s->wall_ms - r->last->wall_ms - r->last->dur_us / 1000;
+
+	return !s->wall_ms || !r->last->wall_ms || ms(&r->lane[0], step) < wall + ASTRAY_S * 1000;
 }
 
 /* Is it the same time as before, a hole, or another clock?  The shift follows; true: broken. */
@@ -361,7 +383,7 @@ join(struct recording *r, const struct mp4_sample *first, const struct segment *
 		return false;
 	if (step < 0 && -step < tolerance && first->dts > r->in_end - (int64_t)r->in_dur)
 		return false; /* the last frame was told a little too long */
-	if (hole && r->how.keep && step <= ticks(l, KEEP_MAX_S)) {
+	if (hole && r->how.keep && step <= ticks(l, KEEP_MAX_S) && is_true_hole(r, s, step)) {
 		note(r, NOTE_KEPT, at, ms(l, step), l, s->file);
 		return false;
 	}
@@ -430,7 +452,7 @@ take(struct recording *r, const struct segment *s)
 	if (!r->last || first->dts - r->in_end > ticks(l, TOLERANCE_MS / 1000.0) || first->dts < r->in_end - r->in_dur)
 		for (; n && !first->key; first++, n--)
 			l->dropped++;
-	if (!n || first[n - 1].dts - first->dts > ticks(l, SEGMENT_MAX_S)) {
+	if (!n || first[n - 1].dts + first[n - 1].dur - first->dts > longest(l, s)) {
 		note(r, NOTE_DAMAGED, r->held.end, s->dur_us / 1000, l, s->file);
 		return 0;
 	}
