@@ -77,7 +77,7 @@ struct hall {
 	struct ws *ws;
 	struct ticket_key *key;
 	struct remote *remote; /* NULL: this box alone */
-	struct table places, addresses, users;
+	struct table places, addresses, users, listeners;
 	struct place *dirty;
 	ev_prepare flush;
 	ev_timer later, tick;
@@ -99,6 +99,9 @@ struct guest {
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
 	bool must_login, has_offset, greeted;
+	bool notify, had_inbox; /* is at /notify; and was told what it missed */
+	struct listeners *listeners;
+	struct guest *next_listener;
 	struct post *posts;
 	int post_count;
 	struct chat_id offset;
@@ -129,6 +132,15 @@ void remote_leave(struct remote *, struct place *);
 int remote_post(struct remote *, struct place *, struct post *, const char *body, size_t n, bool limited,
 	int64_t pause_ms, const struct chat_ask *);
 void remote_tell_viewers(struct remote *, struct place *);
+void remote_follow(struct remote *, const char *user);
+void remote_unfollow(struct remote *, const char *user);
+void remote_inbox(struct remote *, const char *user);
+
+/* notify.c: those who wait to be told that a stream began */
+void notify_enter(struct guest *);
+void notify_leave(struct guest *);
+void notify_heard(struct hall *, const char *user, const char *text, size_t n, bool inbox);
+void notify_again(struct hall *);
 
 /* guest.c: one connection, as ws calls it */
 int guest_open(void *hall, struct ws_conn *, void **guest);
@@ -136,6 +148,7 @@ void guest_opened(void *guest);
 void guest_message(void *guest, const char *text, size_t n);
 void guest_writable(void *guest);
 void guest_closed(void *guest);
+void guest_say(struct guest *, const char *text, size_t n);
 void guest_greet(struct guest *);           /* the place is known */
 void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
 void guest_tick(struct guest *, int64_t now_ms); /* every second */

@@ -54,8 +54,8 @@ cut(struct guest *g, const char *reason)
 	ws_drop(g->conn);
 }
 
-static void
-say(struct guest *g, const char *text, size_t n)
+void
+guest_say(struct guest *g, const char *text, size_t n)
 {
 	uint8_t head[FRAME_HEAD];
 	size_t len = frame_head(head, n);
@@ -76,7 +76,7 @@ say_json(struct guest *g, struct json *j)
 	int n = json_end(j);
 
 	if (n > 0)
-		say(g, j->text, (size_t)n);
+		guest_say(g, j->text, (size_t)n);
 }
 
 void
@@ -170,7 +170,7 @@ login(struct guest *g, const char *token, const char *ref)
 	struct ticket t;
 	int r = ticket_read(&t, g->hall->key, token, strlen(token), AUDIENCE, clock_wall_ms() / 1000, &why);
 
-	if (r == 0 && strcmp(t.stream, "*") && strcmp(t.stream, g->stream))
+	if (r == 0 && !g->notify && strcmp(t.stream, "*") && strcmp(t.stream, g->stream))
 		r = -EACCES;
 	if (r == 0 && g->ticket && strcmp(g->ticket->user, t.user)) {
 		why = "it is another person's than the one before";
@@ -194,6 +194,8 @@ login(struct guest *g, const char *token, const char *ref)
 	*g->ticket = t;
 	g->must_login = false;
 	welcome(g, ref);
+	if (g->notify && !g->listeners && g->place)
+		notify_enter(g);
 }
 
 static bool
@@ -232,9 +234,15 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 	struct guest *g;
 	int n, r;
 
-	if (ws_path(c, path, sizeof(path)) < 0 || strcmp(path, "/chat"))
+	bool notify;
+
+	if (ws_path(c, path, sizeof(path)) < 0)
 		return 404;
-	if ((n = ws_argument(c, "stream", stream, sizeof(stream))) < 0 || !web_stream_name(stream, (size_t)n))
+	notify = h->remote && !strcmp(path, "/notify");
+	*stream = '\0';
+	if (!notify && strcmp(path, "/chat"))
+		return 404;
+	if (!notify && ((n = ws_argument(c, "stream", stream, sizeof(stream))) < 0 || !web_stream_name(stream, (size_t)n)))
 		return 400;
 	if (ws_argument(c, "offset", offset, sizeof(offset)) < 0 || find_token(c, token) < 0)
 		return 400;
@@ -252,7 +260,8 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 	g->pinged_ms -= chance((unsigned)h->config.ping_s * 500); /* not all at once */
 	g->has_offset = chat_id_read(&g->offset, offset) == 0;
 	/* A page of ours says whose it is; what says nothing is a program, and has a token. */
-	g->must_login = h->config.login || (h->config.origins && !n);
+	g->notify = notify;
+	g->must_login = notify || h->config.login || (h->config.origins && !n);
 	memcpy(g->stream, stream, sizeof(stream));
 	if (*token) /* kept until the handshake is done: only then can it be answered */
 		buf_append(&g->out, token, strlen(token) + 1);
@@ -305,7 +314,9 @@ guest_opened(void *user)
 	}
 	if (hall_enter(g) < 0)
 		ws_drop(g->conn);
-	else if (g->place->known)
+	else if (g->notify && g->ticket)
+		notify_enter(g);
+	else if (!g->notify && g->place->known)
 		guest_greet(g);
 }
 
@@ -339,7 +350,7 @@ guest_message(void *user, const char *text, size_t n)
 		return;
 	}
 	if (!g->greeted) {
-		guest_notice(g, "unavailable", a.ref, NULL);
+		guest_notice(g, g->notify ? "unknown_type" : "unavailable", a.ref, NULL);
 		return;
 	}
 	if ((no = room_judge(g->place->room, g->ticket, &a, now_ms, &v))) {
@@ -383,6 +394,7 @@ guest_closed(void *user)
 
 	for (p = g->posts; p; p = p->next)
 		p->guest = NULL;
+	notify_leave(g);
 	if (g->place)
 		hall_leave(g);
 	hall_uncount(&g->hall->addresses, &g->address);

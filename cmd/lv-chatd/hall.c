@@ -73,6 +73,8 @@ place_new(struct hall *h, const char *stream)
 		place_free(p);
 		return NULL;
 	}
+	if (!*stream) /* not a room: those at /notify */
+		return p;
 	p->known = !h->remote || remote_is_away(h->remote);
 	if (h->remote)
 		remote_enter(h->remote, p);
@@ -86,7 +88,7 @@ hall_known(struct place *p)
 
 	p->known = true;
 	for (i = 0; i < p->count; i++)
-		if (!p->guests[i]->greeted)
+		if (!p->guests[i]->greeted && !p->guests[i]->notify)
 			guest_greet(p->guests[i]);
 }
 
@@ -370,6 +372,8 @@ place_tick(struct hall *h, struct place *p, int64_t now_ms)
 
 	for (i = 0; i < p->count; i++)
 		guest_tick(p->guests[i], now_ms);
+	if (!*room_name(p->room))
+		return;
 	if (h->ticks % VIEWERS_S == 0 && p->told != hall_viewers(p))
 		tell_viewers(p);
 	if (h->remote && (p->count != p->published || (p->count && h->ticks % VIEWERS_S == 0)))
@@ -393,7 +397,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 		if (p->count || p->dirty)
 			continue;
 		if (h->remote ? now_ms - p->empty_ms > EMPTY_REMOTE_MS : room_head(p->room) == 0 || now_ms - p->empty_ms > EMPTY_MS || h->places.count > PLACES_MAX) {
-			if (h->remote)
+			if (h->remote && *room_name(p->room))
 				remote_leave(h->remote, p);
 			table_drop(&h->places, &p->item);
 			place_free(p);

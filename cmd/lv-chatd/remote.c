@@ -8,6 +8,7 @@
  *   chat_bans:STREAM          user to the entry that banned him
  *   chat_limit:USER:STREAM    when the user wrote last
  *   chat:STREAM               published: "ID ENTRY", or "v BOX VIEWERS"
+ *   notify:USER, inbox:USER   published, and a list of, what lv-notify tells
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -189,7 +190,7 @@ on_subscribed(void *ctx, const char *channel)
 	struct remote *r = ctx;
 	struct place *p = place_of(r, channel);
 
-	if (p && !p->filling)
+	if (p && !p->filling) /* not of notify:USER */
 		fill(r, p);
 	else if (p)
 		p->again = true;
@@ -220,6 +221,8 @@ on_heard(void *ctx, const char *channel, const char *text, size_t n)
 	size_t len = strcspn(text, " ");
 	char id[CHAT_ID_TEXT];
 
+	if (!strncmp(channel, "notify:", 7))
+		notify_heard(r->hall, channel + 7, text, n, false);
 	if (!p)
 		return;
 	if (*text == 'v') {
@@ -268,9 +271,12 @@ on_loaded(void *ctx, void *about, const struct redis_reply *reply)
 		return;
 	r->ready = true;
 	for (p = table_next(&r->hall->places, NULL); p; p = table_next(&r->hall->places, p)) {
+		if (!*room_name(p->room))
+			continue;
 		key_of(channel, "chat", room_name(p->room));
 		redis_subscribe(r->redis, channel);
 	}
+	notify_again(r->hall);
 }
 
 static void
@@ -433,4 +439,56 @@ remote_tell_viewers(struct remote *r, struct place *p)
 	p->published = p->count;
 	snprintf(text, sizeof(text), "v %" PRIx64 " %zu", r->box, p->count);
 	redis_call(r->redis, NULL, NULL, (struct redis_word[]){ word("PUBLISH"), word(channel), word(text) }, 3);
+}
+
+void
+remote_follow(struct remote *r, const char *user)
+{
+	char channel[KEY_MAX];
+
+	if (r->ready && key_of(channel, "notify", user))
+		redis_subscribe(r->redis, channel);
+}
+
+void
+remote_unfollow(struct remote *r, const char *user)
+{
+	char channel[KEY_MAX];
+
+	if (key_of(channel, "notify", user))
+		redis_unsubscribe(r->redis, channel);
+}
+
+static void
+on_inbox(void *ctx, void *about, const struct redis_reply *reply)
+{
+	struct remote *r = ctx;
+	struct buf text = { 0 };
+	char *user = about;
+	const char *message;
+	size_t i, n;
+
+	buf_printf(&text, "{\"type\":\"inbox\",\"messages\":[");
+	for (i = redis_count(reply); i > 0; i--) { /* the newest is the first there, and the last here */
+		if (!(message = redis_text(redis_item(reply, i - 1), &n)) || !n || *message != '{')
+			continue;
+		buf_append(&text, ",", buf_data(&text)[buf_len(&text) - 1] != '[');
+		buf_append(&text, message, n);
+	}
+	buf_printf(&text, "]}");
+	if (reply && !redis_error(reply) && !text.error)
+		notify_heard(r->hall, user, (char *)buf_data(&text), buf_len(&text), true);
+	buf_free(&text);
+	free(user);
+}
+
+void
+remote_inbox(struct remote *r, const char *user)
+{
+	char key[KEY_MAX], *about = strdup(user);
+
+	if (!about || !key_of(key, "inbox", user) || !r->ready ||
+		redis_call(r->redis, on_inbox, about,
+			(struct redis_word[]){ word("LRANGE"), word(key), word("0"), word("49") }, 4) < 0)
+		free(about);
 }

@@ -21,9 +21,9 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "modes, pins, replies" { scene modes; }
 @test "subscriptions, gifts, raids" { scene service; }
 
-@test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered" {
+@test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered; /notify" {
 	command -v redis-server >/dev/null || skip "no redis-server"
-	scene boxes outage
+	scene boxes outage notify
 }
 
 @test "options that cannot be are refused before anything is opened" {

@@ -687,6 +687,7 @@ async def boxes():
     await mod.get("message")
     await mod.accepted(type="pin", id=p["id"])
     await mod.accepted(type="modes", slow=30, followers=-1)
+    await other.get("modes")
     d = await other.answer(type="message", text="too soon")
     assert d["type"] == "slowmode" and 5000 < d["waitMs"] <= 30000, d
     # a box that was never in this room knows all of it
@@ -702,14 +703,15 @@ async def boxes():
     await new.get("unban")
     await mod.accepted(type="delete", id=p["id"])
     await new.get("delete")
-    fresh = await Client.enter(await Server.start("--redis", "unix:" + r.socket))
+    d = await Server.start("--redis", "unix:" + r.socket)
+    fresh = await Client.enter(d)
     await mod.accepted(type="message", text="first seen")
     same(await fresh.texts(1), ["first seen"])
     same(r.call("xlen", "stream_chat:alice"), "6")
     # viewers of all boxes
     while (await late.get("viewers"))["count"] < 8:
         pass
-    for s in (a, b, c):
+    for s in (a, b, c, d):
         await s.end()
 
 
@@ -767,6 +769,59 @@ async def outage():
     same((await Client.enter(c, offset=old)).joined["recovered"], False)
     for s in (a, c):
         await s.end()
+
+
+async def notify():
+    """/notify: what lv-notify tells a follower, now and in the meantime; only to himself."""
+    r = await Redis().start()
+    s = await Server.start("--redis", "unix:" + r.socket, "-q")
+    await s.event("redis.back")
+
+    def began(stream):  # as lv-notify tells it
+        text = json.dumps({"type": "stream_started", "stream": stream})
+        r.call("lpush", "inbox:1", text)
+        r.call("publish", "notify:1", text)
+
+    async def follow(user, first_frame=False):
+        url = "ws://127.0.0.1:%d/notify" % s.port
+        ws = await websockets.connect(url if first_frame else url + "?token=" + token(user))
+        if first_frame:
+            await ws.send(json.dumps({"type": "auth", "token": token(user)}))
+        same(json.loads(await ws.recv())["type"], "welcome")
+        inbox = json.loads(await asyncio.wait_for(ws.recv(), PATIENCE))
+        same(inbox["type"], "inbox")
+        return ws, [m["stream"] for m in inbox["messages"]]
+
+    began("before")
+    began("later")
+    one, missed = await follow("1")
+    same(missed, ["before", "later"])
+    two, none = await follow("2", first_frame=True)
+    same(none, [])
+    again, missed = await follow("1", first_frame=True)
+    began("now")
+    for ws in (one, again):
+        same(json.loads(await asyncio.wait_for(ws.recv(), PATIENCE))["stream"], "now")
+    await one.send(json.dumps({"type": "message", "text": "x"}))
+    same(json.loads(await one.recv())["notice"], "unknown_type")
+    await again.close()
+    # over a restart of Redis
+    await r.end()
+    await s.event("redis.away")
+    await r.start()
+    await s.event("redis.back", lambda e: len(s.events("redis.back")) > 1)
+    while r.call("pubsub", "numsub", "notify:1") != "notify:1\n1":
+        await asyncio.sleep(0.05)
+    began("after")
+    same(json.loads(await asyncio.wait_for(one.recv(), PATIENCE))["stream"], "after")
+    assert not two.messages, two.messages
+    silent = await websockets.connect("ws://127.0.0.1:%d/notify" % s.port)
+    await asyncio.wait_for(silent.wait_closed(), PATIENCE)
+    same(silent.close_code, 4401)
+    await s.end()
+    alone = await Server.start()
+    await refused_with(404, "ws://127.0.0.1:%d/notify" % alone.port)
+    await alone.end()
 
 
 async def play(scenes):
