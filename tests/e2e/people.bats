@@ -1,0 +1,93 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+load ../lib/postgres
+
+# A door on a database, and the followers of what it lets in.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	pg_create
+	lv-auth schema | psql -Xq
+}
+
+teardown() {
+	kill ${door:-} ${redis:-} 2>/dev/null || :
+	wait
+	pg_remove
+}
+
+publish_to() { # SECONDS KEY
+	timeout 60 ffmpeg -nostdin -v error -re -f lavfi -i "testsrc2=s=320x180:r=15:d=$1" -f lavfi -i "sine=d=$1" \
+		-c:v libx264 -preset ultrafast -g 15 -c:a aac -f flv "rtmp://127.0.0.1:$port/live/$2" 3>&-
+}
+
+segments() {
+	jq -s "map(select(.event == \"segment.written\" and .stream == \"$1\")) | length" events
+}
+
+@test "PostgreSQL away in mid-publish: the picture goes on, every start and end is in the table afterwards" {
+	local alice bob
+	alice=$(lv-auth --db "$DB" add alice --user 42)
+	bob=$(lv-auth --db "$DB" add bob)
+	printf '#!/bin/sh\nexec lv-segment --dir "live/$LV_STREAM" --target-ms 1000\n' >program
+	chmod +x program
+	touch events
+	rtmp-accept --listen 127.0.0.1:0 --run-dir run --grace-ms 500 --events events \
+		--auth "lv-auth --db '$DB' --state notices" -- ./program 2>door.err 3>&- &
+	door=$!
+	port=$(wait_event events 20 '.event == "server.ready" and .proto == "rtmp"' | jq .port)
+	publish_to 8 "$alice" &
+	local alice_pid=$!
+	wait_event events 30 '.event == "segment.written" and .stream == "alice"'
+	eventually 20 eval '[ "$(pg "select state from airings")" = live ]'
+	pg_stop
+	run ! publish_to 1 "$bob"
+	wait_event events 20 '.event == "publish.refused" and .reason == "try again later"'
+	local before
+	before=$(segments alice)
+	eventually 20 eval '(($(segments alice) >= before + 3))'
+	wait "$alice_pid"
+	wait_event events 30 '.event == "broadcast.ended" and .stream == "alice"'
+	eventually 20 grep -q broadcast-ended notices
+	pg_start
+	eventually 30 eval '[ "$(pg "select status || coalesce(reason, '"''"') from live_streams")" = endedended ]'
+	[ "$(pg "select extract(epoch from ended_at - started_at) between 7 and 40 from live_streams")" = t ]
+	[ "$(pg 'select count(*), count(ended_at) from sessions')" = '1|1' ]
+	publish_to 1 "$bob"
+	wait_event events 30 '.event == "broadcast.ended" and .stream == "bob"'
+	eventually 20 eval '[ "$(pg "select string_agg(stream, '"' '"' order by id) from live_streams where status = '"'ended'"'")" = "alice bob" ]'
+	[ "$(jq -s 'map(select(.event == "publish.started")) | length' events)" = 2 ]
+}
+
+@test "followers hear of a broadcast once, though its publisher drops and comes back" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	redis-server --port 0 --unixsocket "$PG/redis" --save '' --dir "$PWD" >/dev/null 3>&- &
+	redis=$!
+	local key
+	key=$(lv-auth --db "$DB" add alice)
+	lv-auth --db "$DB" follow alice 17
+	mkfifo pipe
+	lv-notify --db "$DB" --redis "unix:$PG/redis" --events told <pipe 3>&- &
+	local notify=$!
+	exec 7>pipe
+	rtmp-accept --listen 127.0.0.1:0 --run-dir run --grace-ms 20000 --events events --events pipe \
+		--auth "lv-auth --db '$DB'" -- sh -c 'cat >/dev/null' 2>door.err 3>&- 7>&- &
+	door=$!
+	port=$(wait_event events 20 '.event == "server.ready" and .proto == "rtmp"' | jq .port)
+	ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=15 -c:v libx264 -preset ultrafast -g 15 -f flv \
+		"rtmp://127.0.0.1:$port/live/$key" 3>&- 7>&- &
+	local first=$!
+	wait_event events 30 '.event == "publish.started"'
+	kill -9 "$first"
+	wait "$first" || :
+	wait_event events 30 '.event == "publish.ended"'
+	publish_to 1 "$key" 7>&-
+	eventually 30 eval '[ "$(jq -s "map(select(.event == \"publish.started\")) | length" events)" = 2 ]'
+	kill "$door"
+	wait "$door" || :
+	door=
+	exec 7>&-
+	wait "$notify"
+	[ "$(redis-cli -s "$PG/redis" llen inbox:17)" = 1 ]
+	[ "$(jq -s 'map(.count) | add' told)" = 1 ]
+}
