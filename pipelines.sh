@@ -8,7 +8,7 @@
 #   ./pipelines.sh status        what runs and what is live
 #   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
 #
-# Settings: LV_HOME (keys, streams, archive), LV_RTMP_PORT (1935), LV_HTTP_PORT (8080),
+# Settings: LV_HOME (keys, streams, archive), LV_RTMP_PORT (1935), LV_HTTP_PORT (8080), LV_CHAT_PORT (8090),
 # LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main), LV_LADDER (a file of rungs, see lv-transcode).
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
@@ -82,8 +82,13 @@ door() {
 	exec setsid rtmp-accept --listen "$bind:${LV_RTMP_PORT:-1935}" --run-dir "$LV_HOME/run" \
 		--auth "lv-auth --keys '$LV_HOME/keys'" --events "$LV_HOME/events.ndjson" -- "$self" stream
 }
+chat() {
+	exec setsid lv-chatd --listen "$bind:${LV_CHAT_PORT:-8090}" --token-secret "$LV_HOME/chat.secret" \
+		--events "$LV_HOME/events.ndjson"
+}
 origin() {
-	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --events "$LV_HOME/events.ndjson"
+	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --chat ":$(port_of lv-chatd)" \
+		--events "$LV_HOME/events.ndjson"
 }
 # A recording of each broadcast that has ended, one after another and behind everything else; those
 # that were missed, too.
@@ -138,7 +143,7 @@ start() { # NAME: one of the functions above, in the background
 stop() {
 	local what pid
 	trap '' INT TERM
-	for what in picture door recorder origin; do
+	for what in picture door recorder chat origin; do
 		for pid in "${pids[@]}"; do
 			[ "${job[$pid]}" = "$what" ] || continue
 			kill "$pid" 2>/dev/null || :
@@ -170,16 +175,19 @@ run() {
 	if [ ! -s "$LV_HOME/$name.key" ]; then
 		(umask 077 && lv-auth --keys "$LV_HOME/keys" add "$name" >"$LV_HOME/$name.key")
 	fi
+	[ -s "$LV_HOME/chat.secret" ] || (umask 077 && head -c 32 /dev/urandom | base64 >"$LV_HOME/chat.secret")
 	: >"$LV_HOME/events.ndjson"
 	trap stop EXIT
 	trap 'exit 0' INT TERM
 	start door
+	start chat
 	start origin
 	start recorder
 	cat <<-END
 		Publish to  rtmp://$(host):$(port_of rtmp-accept)/live   (server)
 		            $(cat "$LV_HOME/$name.key")   (stream key)
 		Watch at    http://$(host):$(port_of lv-serve)/watch/$name
+		            $(owner_link)   (there its owner talks)
 		Everything is kept in $LV_HOME; Ctrl-C ends it.
 	END
 	if [ "$1" = demo ]; then
@@ -198,6 +206,12 @@ run() {
 }
 host() { if [ "$bind" = 0.0.0.0 ]; then hostname -I 2>/dev/null | awk '{ print $1 ? $1 : "127.0.0.1" }'; else echo "$bind"; fi; }
 
+# Who opens it is the owner of the stream's chat for a day.
+owner_link() {
+	printf 'http://%s:%s/watch/%s#token=%s' "$(host)" "$(port_of lv-serve)" "$name" "$(lv-auth token "$name" \
+		--token-secret "$LV_HOME/chat.secret" --user owner --name "$name" --role owner --for-s 86400)"
+}
+
 first_picture() {
 	local began=${EPOCHREALTIME/./} url
 	url=http://127.0.0.1:$(port_of lv-serve)/live/$name/master.m3u8
@@ -215,7 +229,7 @@ up() {
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
 	install -m 755 "$self" "$LV_HOME/software/bin/pipelines.sh"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_BIND LV_STREAM_NAME LV_LADDER; do
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /

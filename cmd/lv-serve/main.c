@@ -30,7 +30,7 @@
 #define DRAIN_S 10
 #define FILE_MAX (1 << 20)
 
-static char *root_path, **listens, *player_path, *cert_path, *key_path, *secret_path;
+static char *root_path, **listens, *player_path, *cert_path, *key_path, *secret_path, *chat_where;
 static int max_connections = 10000, proxied;
 
 static const struct poptOption options[] = {
@@ -42,6 +42,8 @@ static const struct poptOption options[] = {
 	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N open (10000)", "N" },
 	{ "token-secret", 't', POPT_ARG_STRING, &secret_path, 0,
 		"serve streams below signed prefixes only, /p/EXP/HMAC", "FILE" },
+	{ "chat", '\0', POPT_ARG_STRING, &chat_where, 0,
+		"the page's chat: a /PATH here, :PORT of this host, or a ws:// URL", "WHERE" },
 	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
 	OPT_COMMON
 };
@@ -289,6 +291,8 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--root DIR and --listen ADDR:PORT are needed; try \"lv-serve --help\"");
 	if (max_connections < 1 || max_connections > 1000000)
 		die(EX_USAGE, 0, "--max-connections %d: not between 1 and 1000000", max_connections);
+	if (chat_where && !origin_chat_good(chat_where))
+		die(EX_USAGE, 0, "--chat %s: expected as /chat, :8090 or wss://HOST/chat", chat_where);
 	if (!cert_path != !key_path)
 		die(EX_USAGE, 0, "--cert and --key go together");
 	for (n = 0; listens[n]; n++)
@@ -310,7 +314,7 @@ main(int argc, char **argv)
 		die(EX_OSERR, 0, "cannot make an event loop");
 	server.started_ms = clock_mono_ms();
 	if ((r = httpd_new(&server.httpd, loop, &config)) < 0 ||
-		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL)) < 0 ||
+		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL, chat_where)) < 0 ||
 		(r = viewers_new(&server.viewers)) < 0 || (r = list_new(&server.list, root)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	for (i = 0; i < n; i++)

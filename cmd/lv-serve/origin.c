@@ -19,10 +19,13 @@
 #define WAYS 4
 #define CSP                                                                                        \
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "          \
-	"media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; "                    \
-	"manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *"
+	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "  \
+	"form-action 'none'; frame-ancestors *; connect-src 'self'%s%s%s%s"
+#define CHAT_MAX 128
 #define DAY "public, max-age=86400, immutable"
 #define ERROR_CACHE "public, max-age=1"
+
+static char csp[512 + 2 * CHAT_MAX]; /* the pages' policy, which names the chat */
 
 enum role { PLAYLIST, MEDIA, PICTURE, FACTS, PAGE };
 
@@ -65,6 +68,7 @@ struct origin {
 	int root, player;
 	const struct token_key *key; /* NULL: everything is public */
 	struct entry *sets[SETS][WAYS];
+	char site[CHAT_MAX + 16]; /* what the page has to know */
 };
 
 int
@@ -113,7 +117,7 @@ label(struct httpd_body *b, const struct entry *e, const char *tag)
 	if (e->kind->text)
 		httpd_body_header(b, "Vary", "Accept-Encoding");
 	if (e->kind->role == PAGE) {
-		httpd_body_header(b, "Content-Security-Policy", CSP);
+		httpd_body_header(b, "Content-Security-Policy", csp);
 		httpd_body_header(b, "Referrer-Policy", "no-referrer");
 		return;
 	}
@@ -420,6 +424,10 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		origin_say(req, 403, "text/plain; charset=utf-8", "no-store", why, strlen(why));
 		return;
 	}
+	if (!strcmp(path, "site.json")) {
+		origin_say(req, 200, "application/json", "no-cache", o->site, strlen(o->site));
+		return;
+	}
 	file = path;
 	live = !strncmp(path, "live/", 5);
 	if (live && path[5]) {
@@ -466,13 +474,27 @@ origin_sweep(struct origin *o, int64_t now_ms)
 				entry_free(&o->sets[i][j]);
 }
 
+bool
+origin_chat_good(const char *where)
+{
+	size_t n = strlen(where);
+	bool port = *where == ':' && n > 1 && strspn(where + 1, "0123456789") == n - 1;
+
+	return n < CHAT_MAX && (port || *where == '/' || !strncmp(where, "ws://", 5) || !strncmp(where, "wss://", 6)) &&
+		strspn(where, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/.-_[]") == n;
+}
+
 int
-origin_new(struct origin **out, int root, int player, const struct token_key *key)
+origin_new(struct origin **out, int root, int player, const struct token_key *key, const char *chat)
 {
 	struct origin *o = calloc(1, sizeof(*o));
+	bool port = chat && *chat == ':', url = chat && *chat == 'w';
 
 	if (!o)
 		return -ENOMEM;
+	snprintf(o->site, sizeof(o->site), chat ? "{\"chat\":\"%s\"}\n" : "{}\n", chat);
+	snprintf(csp, sizeof(csp), CSP, port ? " ws://*" : url ? " " : "", port || url ? chat : "",
+		port ? " wss://*" : "", port ? chat : "");
 	o->root = root;
 	o->player = player;
 	o->key = key;

@@ -7,7 +7,7 @@
  *         What was opened is kept open for a while; a version is told by inode, size and time,
  *         asked for again after ORIGIN_FRESH_MS.  Text is compressed once a version.
  *         With a token key a stream is there below a token's prefix only.
- * Owner:  new takes both descriptors; player may be -1; the key is borrowed, or NULL.
+ * Owner:  new takes both descriptors; player may be -1; the key and the chat's address are borrowed, or NULL.
  */
 #ifndef LV_ORIGIN_H
 #define LV_ORIGIN_H
@@ -30,7 +30,9 @@ struct origin_seen {
 	bool playlist;      /* a playlist of it was there and asked for */
 };
 
-int origin_new(struct origin **, int root, int player, const struct token_key *);
+/* Where the page's chat is: "/PATH" here, ":PORT" of this host, or a ws:// or wss:// URL. */
+bool origin_chat_good(const char *where);
+int origin_new(struct origin **, int root, int player, const struct token_key *, const char *chat);
 void origin_answer(struct origin *, struct httpd_request *, struct origin_seen *);
 void origin_sweep(struct origin *, int64_t now_ms);
 void origin_free(struct origin **);

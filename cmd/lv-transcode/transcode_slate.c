@@ -4,7 +4,7 @@
 
 #include "event.h"
 
-#define SLATE_AFTER_MS 1500 /* ticks come each half a second: within two */
+#define SLATE_AFTER_MS 2000 /* longer than the keeper waits for who said goodbye */
 #define SLATE_STEP_MS 100   /* a picture that stands still needs no more */
 #define SLATE_BACK_MS 10000 /* what more is missing stays missing */
 

@@ -29,7 +29,7 @@
 #define DOORS 8           /* connections to our socket; the last that attached gets the notices */
 #define NOTICES 64        /* kept while no door is there */
 #define WAKE_MS 500
-#define UNPUBLISH_GRACE_MS 2000 /* for a publisher that said goodbye */
+#define UNPUBLISH_GRACE_MS 1500 /* for a publisher that said goodbye */
 #define SPARE_MS 5000     /* beyond the session's own watch over silence */
 #define FLUSH_MS 10000    /* for the program to take what is queued at the end */
 #define OLD_MS 1000       /* for the program of a keeper that crashed */

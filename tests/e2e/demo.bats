@@ -3,7 +3,7 @@ bats_require_minimum_version 1.5.0
 load ../lib/common
 
 setup() {
-	export LV_HOME=$BATS_TEST_TMPDIR/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_BIND=127.0.0.1
+	export LV_HOME=$BATS_TEST_TMPDIR/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1
 	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR" 2>/dev/null || :
 	local dir=$BATS_TEST_TMPDIR
 	while [ "$dir" != / ]; do # the user lv has to get there

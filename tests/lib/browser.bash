@@ -1,13 +1,17 @@
 # Shared by the tests that watch: a site with one stream on ports of its own, and Chromium, driven by WebDriver.
 # All of it is below $DIR; what runs is named in $DIR/pids.
 
-# site_open NAME RUNG...: serves NAME, whose key is in $DIR/key, at URL, and lets it be published at DOOR.
+# site_open NAME [--OPTION VALUE] RUNG...: serves NAME, whose key is in $DIR/key, at URL, and lets it be published
+# at DOOR; the option is for lv-serve.
 site_open() {
+	local name=$1 how=()
+	shift
+	[[ ${1:-} != --* ]] || { how=("$1" "$2"); shift 2; }
 	export DIR=$BATS_FILE_TMPDIR LV_HOME=$BATS_FILE_TMPDIR/site LV_LADDER=$BATS_FILE_TMPDIR/ladder
 	mkdir -p "$LV_HOME"/{live,archive}
-	lv-auth --keys "$DIR/keys" add "$1" >"$DIR/key"
-	printf '%s\n' "${@:2}" >"$LV_LADDER"
-	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events" 3>&- &
+	lv-auth --keys "$DIR/keys" add "$name" >"$DIR/key"
+	printf '%s\n' "$@" >"$LV_LADDER"
+	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events" "${how[@]}" 3>&- &
 	echo $! >"$DIR/pids"
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$DIR/run" --auth "lv-auth --keys '$DIR/keys'" --events "$DIR/media" \
 		--drain-s 0 -- "$ROOT/pipelines.sh" stream 3>&- &

@@ -227,7 +227,7 @@ $('quality').addEventListener('change', (event) => {
 });
 const keys = { ' ': toggle, k: toggle, m: sound, f: full, l: live };
 document.addEventListener('keydown', (event) => {
-	if (event.target.closest('button, select') || event.ctrlKey || event.metaKey || event.altKey)
+	if (event.target.closest('button, select, input') || event.ctrlKey || event.metaKey || event.altKey)
 		return;
 	const act = keys[event.key];
 	if (act) {
@@ -244,6 +244,10 @@ setInterval(() => { figures(); pace(); }, 500);
 $('name').textContent = name;
 document.title = `${name} – live`;
 state('connecting');
+fetch('/site.json').then((reply) => reply.json()).then(async (site) => {
+	if (site.chat)
+		(await import('/player/chat.js')).chat(name, site.chat);
+}).catch(() => {}); // no chat then
 Hls = await library();
 window.lv = { get hls() { return hls; }, live };
 connect();

@@ -1,0 +1,261 @@
+// The room beside the picture. Text is set as text only; who somebody is, the server says.
+const KEEP = 300; // lines on the page
+const $ = (id) => document.getElementById(id);
+
+const lines = new Map(); // by the message's id
+const queue = [];        // what the next frame of the screen shows
+let address = '';
+let socket = null;
+let offset = '';
+let token = '';
+let me = null;
+let failures = 0;
+let chosen = null; // the message whose buttons are shown
+let answering = '';
+let ref = 0;
+let drawn = 0;
+
+// A link of the site may bring the viewer's token behind a #, which no server sees.
+function take_token() {
+	const given = new URLSearchParams(location.hash.slice(1)).get('token');
+	if (given) {
+		sessionStorage.setItem('lv-token', given);
+		history.replaceState(null, '', location.pathname + location.search);
+	}
+	token = sessionStorage.getItem('lv-token') ?? '';
+}
+
+function element(name, className, text) {
+	const e = document.createElement(name);
+	e.className = className;
+	e.textContent = text;
+	return e;
+}
+
+// The same colour for a person always, light enough to be read.
+function colour(user) {
+	let hash = 0;
+	for (const c of user)
+		hash = (hash * 31 + c.codePointAt(0)) % 360;
+	return `hsl(${hash} 70% 70%)`;
+}
+
+const happened = {
+	sub: (m) => `${m.name ?? m.user} subscribed`,
+	gift: (m) => `${m.name ?? m.user} gave ${m.count} subscriptions`,
+	raid: (m) => `${m.name ?? m.user} brings ${m.viewers} viewers`,
+	ban: (m) => `${m.user} was banned`,
+	timeout: (m) => `${m.user} may not write for ${m.seconds} s`,
+	clear: () => 'A moderator cleared the chat',
+	missed: () => 'Some of what was said is no longer known',
+};
+
+function line_of(m) {
+	if (happened[m.type])
+		return element('li', 'happened', happened[m.type](m));
+	const line = element('li', 'said', '');
+	const name = element('b', '', m.name ?? m.user);
+	name.style.setProperty('color', colour(m.user));
+	if (m.reply && lines.has(m.reply))
+		line.append(element('small', 'reply', `↪ ${lines.get(m.reply).querySelector('.text').textContent}`));
+	for (const badge of [m.role, m.tier && 'sub', ...m.badges ?? []])
+		if (badge && badge !== 'viewer')
+			line.append(element('span', 'mark', badge));
+	line.append(name, element('span', 'text', m.type === 'emote' ? `:${m.emote}:` : m.text));
+	line.dataset.id = m.id;
+	line.dataset.user = m.user;
+	lines.set(m.id, line);
+	return line;
+}
+
+function take_away(line) {
+	lines.delete(line.dataset.id);
+	line.remove();
+	if (line === chosen)
+		choose(null);
+}
+
+function show() {
+	drawn = 0;
+	const talk = $('talk');
+	const low = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 60;
+	for (const m of queue.splice(0)) {
+		if (m.type === 'delete')
+			lines.has(m.target) && take_away(lines.get(m.target));
+		else if (m.type === 'clear')
+			[...talk.children].forEach(take_away);
+		else if (m.type === 'ban' || m.type === 'timeout')
+			[...talk.children].filter((l) => l.dataset.user === m.user).forEach(take_away);
+		if (m.type !== 'delete')
+			talk.append(line_of(m));
+	}
+	while (talk.childElementCount > KEEP)
+		take_away(talk.firstElementChild);
+	if (low)
+		talk.scrollTop = talk.scrollHeight;
+	$('newer').hidden = low || talk.scrollHeight <= talk.clientHeight;
+}
+
+function later(m) {
+	queue.push(m);
+	if (queue.length > 2 * KEEP) // nobody looks at this page
+		queue.splice(0, KEEP);
+	drawn ||= requestAnimationFrame(show);
+}
+
+function hint(text) {
+	$('hint').textContent = text;
+}
+
+function pin(m) {
+	$('pin').hidden = !m;
+	$('pin').textContent = m ? `${m.name ?? m.user}: ${m.text}` : '';
+}
+
+function modes(m) {
+	const on = [m.slow > 0 && `slow: ${m.slow} s`, m.followers >= 0 && 'followers', m.subs && 'subscribers', m.emote && 'emotes',
+		m.unique && 'no repetitions'].filter(Boolean);
+	$('modes').textContent = on.join(', ');
+}
+
+// Too fast: the button counts down to when it would be taken.
+function wait(ms) {
+	const until = performance.now() + ms;
+	const tick = () => {
+		const left = Math.ceil((until - performance.now()) / 1000);
+		$('send').disabled = left > 0;
+		$('send').textContent = left > 0 ? `${left} s` : 'Send';
+		if (left > 0)
+			setTimeout(tick, 250);
+	};
+	tick();
+}
+
+function heard(m) {
+	if (m.id && m.type !== 'notice')
+		offset = m.id;
+	switch (m.type) {
+	case 'joined':
+		failures = 0;
+		if (m.recovered === false)
+			later({ type: 'missed' });
+		if (m.recovered !== true)
+			offset = m.offset ?? offset;
+		modes(m);
+		pin(m.pin);
+		$('watching').textContent = m.viewers ?? '';
+		hint('');
+		break;
+	case 'welcome':
+		me = m;
+		$('chat').dataset.role = m.role ?? 'viewer';
+		$('text').disabled = $('send').disabled = false;
+		$('text').placeholder = `Say something, ${m.name ?? m.user}`;
+		break;
+	case 'viewers':
+		$('watching').textContent = m.count;
+		break;
+	case 'slowmode':
+		wait(m.waitMs);
+		break;
+	case 'notice':
+		if (m.notice === 'token_refused' || m.notice === 'token_expired') {
+			sessionStorage.removeItem('lv-token');
+			token = '';
+		}
+		hint(m.message ?? m.notice);
+		break;
+	case 'modes':
+		modes(m);
+		break;
+	case 'pin':
+		pin(m.pin ?? m);
+		break;
+	case 'unpin':
+		pin(null);
+		break;
+	case 'message': case 'emote': case 'delete': case 'clear': case 'ban': case 'timeout': case 'sub': case 'gift': case 'raid':
+		later(m);
+	}
+}
+
+function enter() {
+	const ask = new URLSearchParams({ stream: $('chat').dataset.stream });
+	if (offset)
+		ask.set('offset', offset);
+	socket = new WebSocket(`${address}?${ask}`);
+	socket.onopen = () => { if (token) say({ type: 'auth', token }); };
+	socket.onmessage = (event) => heard(JSON.parse(event.data));
+	socket.onclose = (event) => {
+		let advice = {};
+		try {
+			advice = JSON.parse(event.reason || '{}');
+		} catch { /* words of a proxy */ }
+		me = null;
+		$('text').disabled = $('send').disabled = true;
+		hint('The chat is away; it comes back by itself.');
+		setTimeout(enter, advice.retryMs ?? Math.random() * Math.min(30000, 1000 * 2 ** failures++));
+	};
+}
+
+function say(o) {
+	if (socket?.readyState === WebSocket.OPEN)
+		socket.send(JSON.stringify({ ...o, ref: String(++ref) }));
+}
+
+function choose(line) {
+	chosen?.classList.remove('chosen');
+	chosen = line;
+	chosen?.classList.add('chosen');
+	$('acts').hidden = !chosen;
+}
+
+const acts = {
+	reply: () => { answering = chosen.dataset.id; $('text').focus(); },
+	delete: () => say({ type: 'delete', id: chosen.dataset.id }),
+	pin: () => say({ type: 'pin', id: chosen.dataset.id }),
+	timeout: () => say({ type: 'timeout', user: chosen.dataset.user, seconds: 600 }),
+	ban: () => say({ type: 'ban', user: chosen.dataset.user }),
+};
+
+function wire() {
+	$('say').addEventListener('submit', (event) => {
+		event.preventDefault();
+		const text = $('text').value.trim();
+		if (!text || !me)
+			return;
+		say({ type: 'message', text, ...answering && { reply: answering } });
+		$('text').value = answering = '';
+		hint('');
+	});
+	$('talk').addEventListener('click', (event) => {
+		const line = event.target.closest('.said');
+		if (me)
+			choose(line === chosen ? null : line);
+	});
+	$('acts').addEventListener('click', (event) => {
+		const act = acts[event.target.dataset.act];
+		if (act && chosen) {
+			act();
+			choose(null);
+		}
+	});
+	$('newer').addEventListener('click', () => { $('talk').scrollTop = $('talk').scrollHeight; $('newer').hidden = true; });
+	$('talk').addEventListener('scroll', () => {
+		if ($('talk').scrollHeight - $('talk').scrollTop - $('talk').clientHeight < 60)
+			$('newer').hidden = true;
+	}, { passive: true });
+}
+
+// where: a path here, :PORT of this host, or the whole address.
+export function chat(stream, where) {
+	const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+	address = where.startsWith('/') ? `${scheme}//${location.host}${where}`
+		: where.startsWith(':') ? `${scheme}//${location.hostname}${where}/chat` : where;
+	$('chat').dataset.stream = stream;
+	$('chat').hidden = false;
+	document.body.classList.add('talks');
+	take_token();
+	wire();
+	enter();
+}
