@@ -159,7 +159,7 @@ open_listeners(void)
 		cert_open(cert, key);
 }
 
-/* A client, a session, a keeper: each takes one or two descriptors of ours. */
+/* A session and a keeper take a descriptor of ours each, a TLS process another one. */
 static void
 raise_files(void)
 {
@@ -170,7 +170,7 @@ raise_files(void)
 	door.nofile = (int64_t)lim.rlim_cur;
 	lim.rlim_cur = lim.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lim);
-	if (lim.rlim_max != RLIM_INFINITY && lim.rlim_max < (rlim_t)max_connections * 2 + 64)
+	if (lim.rlim_max != RLIM_INFINITY && lim.rlim_max < (rlim_t)max_connections * (cert ? 3 : 2) + 64)
 		warning(0, "the limit of open files, %lu, is too low for %d connections (see ulimit -n)",
 			(unsigned long)lim.rlim_max, max_connections);
 }

@@ -104,6 +104,26 @@ unshaken() { [ "$(grep -c 'no TLS handshake' events)" -ge "$1" ]; }
 	wait_event events 10 '.event=="publish.ended" and .frames==120'
 }
 
+@test "inetd: with a certificate the one connection is RTMPS" {
+	cat >front.sh <<-'END'
+		exec rtmp-accept --inetd --cert one.pem --key one.key --run-dir "$PWD/run" --auth 'lv-auth --keys keys' \
+			--grace-ms 100 --events events -- sh -c 'cat >out.flv' 2>err
+	END
+	python3 - <<-'END' 3>&- &
+		import os, socket, subprocess
+		s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(1)
+		open("port.tmp", "w").write(str(s.getsockname()[1]))
+		os.rename("port.tmp", "port")
+		c, _ = s.accept()
+		open("status", "w").write(str(subprocess.call(["bash", "front.sh"], stdin=c)))
+	END
+	eventually 10 test -s port
+	ffmpeg -nostdin -v error -i clip.flv -c copy -f flv "rtmps://127.0.0.1:$(cat port)/live/$(cat alice)"
+	eventually 20 test -s status
+	[ "$(cat status)" = 0 ]
+	diff <(frames clip.flv) <(frames out.flv)
+}
+
 @test "certificates and keys that are not good say which, why and what to do" {
 	try() { run "-$1" --separate-stderr rtmp-accept --tls-listen 127.0.0.1:0 --auth cat "${@:2}" -- cat; }
 	try 64 --cert one.pem
