@@ -35,6 +35,10 @@ static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS
 	SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex, SYS_getrandom, SYS_getpid,
 	SYS_exit_group, SYS_exit, SYS_rt_sigreturn, SYS_restart_syscall };
 
+/* A record with nothing but a message's header is 34 bytes; what waits for an answer is longer than this. */
+#define HEADER_ALONE 40
+static const struct jail_option wake_at = { SOL_SOCKET, SO_RCVLOWAT };
+
 static struct tls *tls;
 static struct buf in, out; /* from the network, and to it */
 static short read_wants, write_wants; /* what TLS waits for at the socket; 0: nothing, try */
@@ -121,14 +125,18 @@ shake_hands(void)
 	}
 }
 
-/* What the peer sends, decrypted, as far as the session takes it. */
+/*
+ * What the peer sends, decrypted, as far as the session takes it.  Publishers send a message's header
+ * and its body in records of their own: they are passed on together.
+ */
 static void
 pass_in(void)
 {
+	bool old = buf_len(&in) > 0; /* which the session has not taken yet */
 	uint8_t *room;
 	ssize_t n;
 
-	if (!peer_ended && !buf_len(&in) && !read_wants && (room = buf_reserve(&in, RECORD))) {
+	while (!old && !peer_ended && !read_wants && buf_len(&in) < RECORD && (room = buf_reserve(&in, RECORD))) {
 		n = tls_read(tls, room, RECORD);
 		if (n > 0)
 			buf_grew(&in, (size_t)n);
@@ -235,11 +243,12 @@ main(int argc, char **argv)
 	if (tls_open(tls, STDIN_FILENO) < 0)
 		die(EX_OSERR, -ENOMEM, "cannot begin");
 	how = strcmp(argv[1], "on") ? strcmp(argv[1], "log") ? 0 : 2 : 1;
-	if (jail_enter(how, calls, sizeof(calls) / sizeof(*calls), NULL, MEMORY_MAX) < 0)
+	if (jail_enter(how, calls, sizeof(calls) / sizeof(*calls), &wake_at, MEMORY_MAX) < 0)
 		warning(0, "no full sandbox on this kernel");
 	if (argc == 5)
 		take_proxy();
 	shake_hands();
+	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name, &(int){ HEADER_ALONE + 1 }, sizeof(int));
 	for (;;)
 		turn();
 }
