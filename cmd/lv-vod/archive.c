@@ -1,9 +1,9 @@
-#include "archive.h"
+/* Archive: its tracks, and what a folder, a playlist or a list leads to. */
+#include "archive_parts.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,28 +16,9 @@
 #include "file.h"
 
 #define LINE_MAX_BYTES 16384
-#define SOURCE_BIT 40 /* a segment's number: the source's above, its own below */
 
-/* A name in a listing: below the listing's folder, and no address. */
-static bool
-is_inside(const char *name)
-{
-	const char *p = name;
-
-	if (!*name || *name == '/' || strlen(name) >= NAME_MAX * 4)
-		return false;
-	for (;; p++) {
-		size_t n = strcspn(p, "/");
-
-		if (n == 2 && !strncmp(p, "..", 2))
-			return false;
-		if (!*(p += n))
-			return true;
-	}
-}
-
-static int
-listing_of(struct archive *a, const char *name, struct listing **out)
+int
+arc_listing(struct archive *a, const char *name, struct listing **out)
 {
 	struct listing *l;
 
@@ -65,8 +46,8 @@ share(char **to, const char *text, char *last)
 	return (*to = strdup(text)) ? 0 : -ENOMEM;
 }
 
-static int
-add_segment(struct archive *a, struct listing *l, const struct segment *s)
+int
+arc_segment(struct archive *a, struct listing *l, const struct segment *s)
 {
 	static const struct segment none;
 	const struct segment *last;
@@ -92,196 +73,6 @@ add_segment(struct archive *a, struct listing *l, const struct segment *s)
 		!(to->file = strdup(s->file)))
 		return -ENOMEM;
 	return 0;
-}
-
-static char *
-joined(const char *folder, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-static int
-get(const char *folder, const char *name, struct buf *b)
-{
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (dir < 0)
-		return -errno;
-	r = file_get(dir, name, LISTING_BYTES_MAX, b);
-	close(dir);
-	return r < 0 ? r : buf_u8(b, 0);
-}
-
-/* The next line of a text; its end is made a NUL. */
-static char *
-next_line(char **at)
-{
-	char *line = *at, *end;
-
-	if (!*line)
-		return NULL;
-	end = line + strcspn(line, "\n");
-	*at = *end ? end + 1 : end;
-	*end = '\0';
-	if (end > line && end[-1] == '\r')
-		end[-1] = '\0';
-	return line;
-}
-
-static int
-add_journal_line(struct archive *a, const char *folder, const char *line)
-{
-	json_t *o = json_loads(line, 0, NULL);
-	const char *track = json_string_value(json_object_get(o, "track"));
-	struct segment s = { .n = json_integer_value(json_object_get(o, "n")),
-		.file = (char *)json_string_value(json_object_get(o, "file")),
-		.init = (char *)json_string_value(json_object_get(o, "init")),
-		.wall_ms = json_integer_value(json_object_get(o, "wall_ms")),
-		.dur_us = json_integer_value(json_object_get(o, "dur_us")),
-		.gap = json_is_true(json_object_get(o, "gap")),
-		.discontinuity = json_is_true(json_object_get(o, "discontinuity")) };
-	struct listing *l;
-	int r = 0;
-
-	if (!track || !is_inside(track) || strchr(track, '/') || !s.file || !is_inside(s.file) ||
-		(s.init && !is_inside(s.init)) || s.n < 0 || s.n >> SOURCE_BIT) {
-		a->torn++; /* a writer that was killed leaves half a line */
-		goto out;
-	}
-	if (!(s.folder = joined(folder, track)))
-		r = -ENOMEM;
-	else if ((r = listing_of(a, track, &l)) == 0)
-		r = add_segment(a, l, &s);
-	free(s.folder);
-out:
-	json_decref(o);
-	return r;
-}
-
-static int
-add_journal(struct archive *a, const char *folder, char *text)
-{
-	char *line;
-	int r = 0;
-
-	while (!r && (line = next_line(&text)))
-		if (*line)
-			r = add_journal_line(a, folder, line);
-	return r;
-}
-
-static int64_t
-seconds_us(const char *text)
-{
-	double s = strtod(text, NULL);
-
-	return s > 0 && s < 86400 ? (int64_t)(s * 1e6 + 0.5) : 0;
-}
-
-/* What stands in quotes after URI= */
-static char *
-quoted_uri(char *line)
-{
-	char *p = strstr(line, "URI=\""), *end;
-
-	if (!p || !(end = strchr(p + 5, '"')))
-		return NULL;
-	*end = '\0';
-	return p + 5;
-}
-
-static int add_playlist(struct archive *, const char *folder, const char *file, const char *name, int depth);
-
-/* A playlist of its own, named in a master. */
-static int
-add_variant(struct archive *a, const char *folder, const char *uri, int depth)
-{
-	const char *slash = strrchr(uri, '/');
-	char *sub, *name;
-	int r = -ENOMEM;
-
-	if (!is_inside(uri))
-		return strstr(uri, "://") ? -EREMOTE : -EBADMSG;
-	sub = slash ? (char *)NULL : strdup(folder);
-	if (slash && asprintf(&sub, "%s/%.*s", folder, (int)(slash - uri), uri) < 0)
-		sub = NULL;
-	name = slash ? strndup(uri, (size_t)(slash - uri)) : strndup(uri, strcspn(uri, "."));
-	if (sub && name)
-		r = add_playlist(a, sub, slash ? slash + 1 : uri, name, depth + 1);
-	free(sub);
-	free(name);
-	return r == -EEXIST ? 0 : r;
-}
-
-/* depth: 1 for a playlist that a master names, which may not be a master itself. */
-static int
-add_playlist(struct archive *a, const char *folder, const char *file, const char *name, int depth)
-{
-	struct buf b = { 0 };
-	struct segment s = { .folder = (char *)folder };
-	struct listing *l = NULL;
-	bool master = false;
-	char *at, *line, *uri;
-	int64_t n = 0;
-	int r;
-
-	if ((r = get(folder, file, &b)) < 0)
-		goto out;
-	at = (char *)buf_data(&b);
-	r = -EBADMSG;
-	if (!(line = next_line(&at)) || strncmp(line, "#EXTM3U", 7))
-		goto out;
-	r = 0;
-	while (!r && (line = next_line(&at))) {
-		if (!strncmp(line, "#EXT-X-STREAM-INF:", 18) || !strncmp(line, "#EXT-X-MEDIA:", 13)) {
-			master = true;
-			if (depth)
-				r = -EBADMSG;
-			else if (line[7] == 'M' && (uri = quoted_uri(line)))
-				r = add_variant(a, folder, uri, depth);
-		} else if (!strncmp(line, "#EXT-X-MEDIA-SEQUENCE:", 22)) {
-			n = strtoll(line + 22, NULL, 10);
-			if (n < 0 || n >> SOURCE_BIT)
-				n = 0;
-		} else if (!strncmp(line, "#EXT-X-KEY:", 11) && !strstr(line, "METHOD=NONE")) {
-			r = -ENOTSUP;
-		} else if (!strncmp(line, "#EXT-X-BYTERANGE:", 17)) {
-			r = -ENOTSUP;
-		} else if (!strncmp(line, "#EXT-X-MAP:", 11)) {
-			s.init = quoted_uri(line);
-			if (s.init && !is_inside(s.init))
-				r = strstr(s.init, "://") ? -EREMOTE : -EBADMSG;
-		} else if (!strncmp(line, "#EXTINF:", 8)) {
-			s.dur_us = seconds_us(line + 8);
-		} else if (!strcmp(line, "#EXT-X-GAP")) {
-			s.gap = true;
-		} else if (!strcmp(line, "#EXT-X-DISCONTINUITY")) {
-			s.discontinuity = true;
-		} else if (*line && *line != '#' && master) {
-			r = add_variant(a, folder, line, depth);
-		} else if (*line && *line != '#') {
-			if (!is_inside(line)) {
-				r = strstr(line, "://") ? -EREMOTE : -EBADMSG;
-				break;
-			}
-			if (!l) {
-				r = listing_of(a, name, &l);
-				if (!r && l->count && l->segment[l->count - 1].n >> SOURCE_BIT == a->sources)
-					r = -EEXIST; /* two variants share it */
-			}
-			s.n = n++;
-			s.file = line;
-			if (!r)
-				r = add_segment(a, l, &s);
-			s.gap = s.discontinuity = false;
-			s.dur_us = 0;
-		}
-	}
-out:
-	buf_free(&b);
-	return r;
 }
 
 static bool
@@ -367,9 +158,9 @@ add_bare(struct archive *a, const char *folder, const char *name)
 		if ((s.n = number_in(s.file)) < 0)
 			s.n = l ? (int64_t)l->count : 0;
 		if (!l)
-			r = listing_of(a, name, &l);
+			r = arc_listing(a, name, &l);
 		if (!r)
-			r = add_segment(a, l, &s);
+			r = arc_segment(a, l, &s);
 		a->guessed = true;
 	}
 	for (i = 0; i < count; i++)
@@ -394,14 +185,14 @@ add_tracks(struct archive *a, const char *folder)
 	while (!r && (d = readdir(dir))) {
 		if (*d->d_name == '.')
 			continue;
-		if (!(sub = joined(folder, d->d_name)) || !(list = joined(sub, own))) {
+		if (!(sub = arc_path(folder, d->d_name)) || !(list = arc_path(sub, own))) {
 			free(sub);
 			r = -ENOMEM;
 			break;
 		}
 		if (stat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
 			if (access(list, R_OK) == 0)
-				r = add_playlist(a, sub, own, d->d_name, 1);
+				r = arc_playlist(a, sub, own, d->d_name, 1);
 			else
 				r = add_bare(a, sub, d->d_name);
 		}
@@ -411,7 +202,7 @@ add_tracks(struct archive *a, const char *folder)
 	closedir(dir);
 	if (r || a->segments)
 		return r;
-	r = add_playlist(a, folder, own, "main", 1);
+	r = arc_playlist(a, folder, own, "main", 1);
 	return r == -ENOENT ? add_bare(a, folder, "main") : r;
 }
 
@@ -422,7 +213,7 @@ learn_broadcast(struct archive *a, const char *folder)
 	const char *stream, *broadcast;
 	json_t *o = NULL;
 
-	if (get(folder, "broadcast.json", &b) == 0)
+	if (arc_get(folder, "broadcast.json", &b) == 0)
 		o = json_loads((char *)buf_data(&b), 0, NULL);
 	stream = json_string_value(json_object_get(o, "stream"));
 	broadcast = json_string_value(json_object_get(o, "broadcast"));
@@ -440,9 +231,9 @@ add_folder(struct archive *a, const char *folder)
 	int r;
 
 	learn_broadcast(a, folder);
-	if ((r = get(folder, "segments.ndjson", &b)) == 0)
-		r = add_journal(a, folder, (char *)buf_data(&b));
-	else if (r == -ENOENT && (r = add_playlist(a, folder, "master.m3u8", "main", 0)) == -ENOENT)
+	if ((r = arc_get(folder, "segments.ndjson", &b)) == 0)
+		r = arc_journal(a, folder, (char *)buf_data(&b));
+	else if (r == -ENOENT && (r = arc_playlist(a, folder, "master.m3u8", "main", 0)) == -ENOENT)
 		r = add_tracks(a, folder);
 	buf_free(&b);
 	return r;
@@ -466,7 +257,7 @@ add_listed(struct archive *a, char *line, char **init, int64_t *n)
 		folder = "/";
 	if (is_init(name)) {
 		free(*init);
-		return (*init = joined(folder, name)) ? 0 : -ENOMEM;
+		return (*init = arc_path(folder, name)) ? 0 : -ENOMEM;
 	}
 	s.init = *init && !strncmp(*init, folder, strlen(folder)) && (*init)[strlen(folder)] == '/'
 		? *init + strlen(folder) + 1 : NULL;
@@ -476,9 +267,9 @@ add_listed(struct archive *a, char *line, char **init, int64_t *n)
 	s.folder = (char *)folder;
 	a->guessed = true;
 	++*n;
-	if ((r = listing_of(a, *track ? track : "main", &l)) < 0)
+	if ((r = arc_listing(a, *track ? track : "main", &l)) < 0)
 		return r;
-	return add_segment(a, l, &s);
+	return arc_segment(a, l, &s);
 }
 
 static int
@@ -529,7 +320,7 @@ archive_add(struct archive *a, const char *source)
 		folder = slash ? strndup(source, (size_t)(slash - source + (slash == source))) : strdup(".");
 		name = slash && folder && strrchr(folder, '/') ? strdup(strrchr(folder, '/') + 1) : NULL;
 		r = !folder ? -ENOMEM
-			: add_playlist(a, folder, slash ? slash + 1 : source, name && *name ? name : "main", 0);
+			: arc_playlist(a, folder, slash ? slash + 1 : source, name && *name ? name : "main", 0);
 		free(folder);
 		free(name);
 	}
