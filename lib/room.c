@@ -155,6 +155,12 @@ ban_find(struct room *r, const char *user, int64_t now_ms)
 	return NULL;
 }
 
+bool
+room_bans(const struct room *r, const char *user)
+{
+	return table_find(&r->bans, user);
+}
+
 static const char *
 judge_message(struct room *r, const struct ticket *t, const struct chat_ask *a, int64_t now_ms,
 	struct room_verdict *v)

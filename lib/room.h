@@ -42,6 +42,7 @@ struct room_verdict {
 	int64_t until_ms;
 	struct chat_id twin;
 };
+bool room_bans(const struct room *, const char *user); /* or gave him time out */
 const char *room_judge(struct room *, const struct ticket *, const struct chat_ask *, int64_t now_ms,
 	struct room_verdict *);
 

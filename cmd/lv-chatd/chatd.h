@@ -53,6 +53,8 @@ struct post {
 	char ref[CHAT_REF_MAX + 1];
 	char stream[TICKET_STREAM_MAX + 1];
 	char user[TICKET_USER_MAX + 1], by[TICKET_USER_MAX + 1], reason[CHAT_REASON_MAX + 1];
+	int64_t until_ms; /* of a time-out */
+	bool announced;   /* the books have it already */
 };
 
 struct place {
@@ -77,6 +79,7 @@ struct hall {
 	struct ws *ws;
 	struct ticket_key *key;
 	struct remote *remote; /* NULL: this box alone */
+	struct books *books;   /* NULL: bans are in the rooms only */
 	struct table places, addresses, users, listeners;
 	struct place *dirty;
 	ev_prepare flush;
@@ -117,6 +120,7 @@ void hall_leave(struct guest *);
 void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
 /* What became of a post: accepted, or the time to wait, or a notice. */
 void hall_posted(struct hall *, struct post *, bool accepted, int64_t wait_ms, const char *notice);
+void hall_announce(struct hall *, struct place *, const struct chat_ask *); /* the operator's word */
 void hall_said(struct hall *, struct place *); /* there are new entries */
 void hall_known(struct place *);               /* greet who waited */
 size_t hall_viewers(const struct place *);
@@ -135,6 +139,13 @@ void remote_tell_viewers(struct remote *, struct place *);
 void remote_follow(struct remote *, const char *user);
 void remote_unfollow(struct remote *, const char *user);
 void remote_inbox(struct remote *, const char *user);
+
+/* books.c: bans in PostgreSQL */
+int books_new(struct books **, struct hall *, const char *url, const char **why);
+void books_free(struct books **);
+const char *books_judge(const struct books *, const char *stream, const struct ticket *, int64_t now_ms,
+	int64_t *until_ms); /* NULL, or the notice that refuses */
+void books_write(struct books *, const struct post *);
 
 /* notify.c: those who wait to be told that a stream began */
 void notify_enter(struct guest *);

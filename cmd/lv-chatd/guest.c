@@ -353,7 +353,10 @@ guest_message(void *user, const char *text, size_t n)
 		guest_notice(g, g->notify ? "unknown_type" : "unavailable", a.ref, NULL);
 		return;
 	}
-	if ((no = room_judge(g->place->room, g->ticket, &a, now_ms, &v))) {
+	no = room_judge(g->place->room, g->ticket, &a, now_ms, &v);
+	if (!no && g->hall->books && (a.kind == CHAT_MESSAGE || a.kind == CHAT_EMOTE))
+		no = books_judge(g->hall->books, g->stream, g->ticket, now_ms, &v.until_ms);
+	if (no) {
 		guest_notice(g, no, a.ref, &v);
 		return;
 	}

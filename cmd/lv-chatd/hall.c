@@ -228,19 +228,31 @@ is_moderation(enum chat_kind kind)
 }
 
 static struct post *
-post_new(struct guest *g, const struct chat_ask *a)
+post_new(const char *stream, const char *by, const struct chat_ask *a)
 {
 	struct post *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	p->guest = g;
 	p->kind = a->kind;
+	if (a->kind == CHAT_TIMEOUT)
+		p->until_ms = clock_wall_ms() + a->seconds * 1000;
 	memcpy(p->ref, a->ref, sizeof(p->ref));
-	memcpy(p->stream, g->stream, sizeof(p->stream));
+	snprintf(p->stream, sizeof(p->stream), "%s", stream);
 	memcpy(p->user, a->user, sizeof(p->user));
-	memcpy(p->by, g->ticket->user, sizeof(p->by));
+	snprintf(p->by, sizeof(p->by), "%s", by);
 	memcpy(p->reason, a->reason, sizeof(p->reason));
+	return p;
+}
+
+static struct post *
+post_of(struct guest *g, const struct chat_ask *a)
+{
+	struct post *p = post_new(g->stream, g->ticket->user, a);
+
+	if (!p)
+		return NULL;
+	p->guest = g;
 	p->next = g->posts;
 	p->prev = &g->posts;
 	if (p->next)
@@ -261,6 +273,9 @@ hall_posted(struct hall *h, struct post *p, bool accepted, int64_t wait_ms, cons
 			p->next->prev = p->prev;
 		g->post_count--;
 	}
+	if (accepted && h->books && !p->announced &&
+		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN))
+		books_write(h->books, p);
 	if (accepted && is_moderation(p->kind))
 		tell_moderation(p);
 	else if (accepted)
@@ -304,11 +319,28 @@ hall_post(struct guest *g, const struct chat_ask *a, const char *body, size_t n)
 
 	if (h->remote && g->post_count >= POSTS_MAX && g->ticket->role != TICKET_SERVICE)
 		guest_notice(g, "busy", a->ref, NULL);
-	else if (!(p = post_new(g, a)))
+	else if (!(p = post_of(g, a)))
 		guest_notice(g, "unavailable", a->ref, NULL);
 	else if (!h->remote)
 		post_here(h, g->place, p, body, n, limited, pause_ms);
 	else if (remote_post(h->remote, g->place, p, body, n, limited, pause_ms, a) < 0)
+		hall_posted(h, p, false, 0, "unavailable");
+}
+
+void
+hall_announce(struct hall *h, struct place *place, const struct chat_ask *a)
+{
+	struct ticket operator = { .user = "operator", .role = TICKET_OWNER };
+	char body[ROOM_BODY_MAX];
+	int n = room_body(place->room, body, a, &operator, clock_wall_ms());
+	struct post *p = n < 0 ? NULL : post_new(room_name(place->room), operator.user, a);
+
+	if (!p)
+		return;
+	p->announced = true;
+	if (!h->remote)
+		post_here(h, place, p, body, (size_t)n, false, 0);
+	else if (remote_post(h->remote, place, p, body, (size_t)n, false, 0, a) < 0)
 		hall_posted(h, p, false, 0, "unavailable");
 }
 
@@ -450,6 +482,7 @@ hall_close(struct hall *h)
 	ev_timer_stop(h->loop, &h->tick);
 	ws_free(&h->ws); /* every guest leaves */
 	remote_free(&h->remote);
+	books_free(&h->books);
 	table_empty(&h->places, place_free);
 	table_empty(&h->addresses, free);
 	table_empty(&h->users, free);

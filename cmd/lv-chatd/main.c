@@ -17,7 +17,7 @@
 
 #define DRAIN_MS 10000
 
-static char **listens, *secret_path, *redis_url, *redis_password_path;
+static char **listens, *secret_path, *redis_url, *redis_password_path, *db_url;
 static int max_connections = 10000, proxied, login;
 static struct hall hall = { .config = { .history = 50, .per_address = 100, .per_user = 10,
 	.messages = RATE_MAX, .window_ms = 5000, .ping_s = 25 } };
@@ -29,6 +29,7 @@ static const struct poptOption options[] = {
 	{ "redis", 'r', POPT_ARG_STRING, &redis_url, 0, "share the rooms with other boxes by the Redis at URL",
 		"URL" },
 	{ "redis-password-file", 0, POPT_ARG_STRING, &redis_password_path, 0, "its password is in FILE", "FILE" },
+	{ "db", 'd', POPT_ARG_STRING, &db_url, 0, "keep bans in the database at URL", "URL" },
 	{ "origin", 'o', POPT_ARG_ARGV, &hall.config.origins, 0,
 		"let pages of this origin in; may be repeated (default: all)", "URL" },
 	{ "login", 'L', POPT_ARG_NONE, &login, 0, "nobody reads without a token", NULL },
@@ -256,6 +257,7 @@ main(int argc, char **argv)
 		.closed = guest_closed, .page = on_page };
 	ev_signal term, intr, hup;
 	struct ev_loop *loop;
+	const char *why = "cannot start";
 	int status, i, r;
 
 	opt_parse(argc, argv, options, "", 0, 0);
@@ -276,6 +278,9 @@ main(int argc, char **argv)
 		die(EX_OSERR, r, "cannot start");
 	if (redis_url)
 		share();
+	if (db_url && (r = books_new(&hall.books, &hall, db_url, &why)) < 0)
+		die(r == -ENOMEM ? EX_OSERR : EX_USAGE, r == -ENOMEM ? r : 0, "--db: %s",
+			r == -EACCES ? "no password on a command line, where others see it; use PGPASSFILE" : why);
 	ev_signal_init(&term, on_signal, SIGTERM);
 	ev_signal_init(&intr, on_signal, SIGINT);
 	ev_signal_init(&hup, on_reload, SIGHUP);

@@ -1,0 +1,99 @@
+bats_require_minimum_version 1.5.0
+load ../lib/common
+load ../lib/postgres
+
+# Bans in PostgreSQL, between the chat and an operator who types.
+
+setup_file() {
+	pg_create
+	lv-auth schema | psql -q -v ON_ERROR_STOP=1 >/dev/null
+}
+
+teardown_file() { pg_remove; }
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	psql -q -c 'truncate chat_bans'
+	(umask 077
+		echo "a secret of thirty-two bytes, no less" >secret
+		lv-auth token '*' --token-secret secret --user 1 >viewer
+		lv-auth token '*' --token-secret secret --user 2 --role mod >mod)
+	lv-chatd --listen 127.0.0.1:0 --token-secret secret --db "$DB" --events events 2>chatd.log 3>&- &
+	chatd=$!
+	url=ws://127.0.0.1:$(wait_event events 30 '.event == "server.ready"' | jq .port)
+	lv-chat read alice --url "$url" >heard 3>&- &
+	reader=$!
+	wait_event heard 30 '.type == "joined"' >/dev/null
+}
+
+teardown() {
+	kill "$reader" "$chatd"
+	wait "$reader" "$chatd"
+}
+
+say() { lv-chat send "${2:-alice}" --url "$url" --token-file viewer <<<"$1" 2>said.err; }
+refused() { ! say "$@"; }
+sql() { psql -qAtc "$1"; }
+
+@test "what an operator bans falls silent within a second, on a token issued before, and is told" {
+	say first
+	wait_event heard 30 '.text == "first"' >/dev/null
+	eventually 30 test "$(sql "select count(*) from pg_stat_activity where application_name = 'lv-chatd'")" = 1
+	lv-auth --db "$DB" ban alice 1 --reason spam
+	local began=${EPOCHREALTIME/./}
+	[ "$(wait_event heard 30 '.type == "ban"' | jq -c '[.user, .by, .reason]')" = '["1","operator","spam"]' ]
+	((${EPOCHREALTIME/./} - began < 1000000))
+	run -1 say again
+	grep -qx 'lv-chat: banned: You are banned from this chat.' said.err
+	say elsewhere bob
+	run -0 lv-chat read alice --url "$url" --count 2 < <(:)
+	[[ $output != *first* ]]
+	lv-auth --db "$DB" unban alice 1
+	wait_event heard 30 '.type == "unban" and .by == "operator"' >/dev/null
+	say back
+	# every room at once, and an end that comes by itself
+	lv-auth --db "$DB" ban '*' 1 --until "$(date -ud '+3 seconds' +%FT%TZ)"
+	wait_event heard 30 '.type == "timeout" and .user == "1"' >/dev/null
+	run -1 say here
+	run -1 say there carol
+	grep -qx 'lv-chat: timed_out: You may not write for a while.' said.err
+	eventually 30 say there carol
+}
+
+@test "what moderators say is in the table: who, by whom, why, until; a new lv-chatd knows it" {
+	lv-chat timeout alice 1 600 "calm down" --url "$url" --token-file mod
+	eventually 30 test -n "$(sql 'select 1 from chat_bans')"
+	[ "$(sql "select user_id, by_user, reason, round(extract(epoch from until - now())) between 500 and 600, lifted_at from chat_bans")" = '1|2|calm down|t|' ]
+	kill "$chatd"
+	wait "$chatd"
+	: >events
+	lv-chatd --listen "${url#ws://}" --token-secret secret --db "$DB" --events events 2>>chatd.log 3>&- &
+	chatd=$!
+	wait_event events 30 '.event == "server.ready"' >/dev/null
+	say x carol
+	eventually 30 refused x
+	lv-chat unban alice 1 --url "$url" --token-file mod
+	say free
+	eventually 30 test -z "$(sql 'select 1 from chat_bans where lifted_at is null')"
+}
+
+@test "the database away: chat and moderation go on, and what was done is written when it returns" {
+	pg_stop
+	say one
+	lv-chat ban alice 1 --url "$url" --token-file mod
+	run -1 say two
+	lv-chat ban alice 7 --url "$url" --token-file mod
+	lv-chat unban alice 1 --url "$url" --token-file mod
+	say three
+	pg_start
+	eventually 30 sql_is 7 'select user_id from chat_bans where lifted_at is null'
+	[ "$(sql "select user_id from chat_bans where lifted_at is not null")" = 1 ]
+	say four
+}
+sql_is() { [ "$(sql "$2" 2>/dev/null)" = "$1" ]; }
+
+@test "a database with a password on the command line, or none at all, is refused" {
+	run -64 --separate-stderr lv-chatd --listen 127.0.0.1:0 --token-secret secret --db postgresql://u:hush@h/x
+	[ "$stderr" = "lv-chatd: --db: no password on a command line, where others see it; use PGPASSFILE" ]
+	run -64 lv-chatd --listen 127.0.0.1:0 --token-secret secret --db 'no=such option'
+}
