@@ -98,7 +98,7 @@ $(BUILD)/cmd/lv-auth/schema.o: INC = -I$(BUILD)/cmd/lv-auth
 $(BUILD)/cmd/lv-auth/schema.o: $(BUILD)/cmd/lv-auth/schema.inc
 $(BUILD)/cmd/lv-auth/schema.inc: $(wildcard cmd/lv-auth/schema/*.sql)
 	@mkdir -p $(@D)
-	for f in $^; do sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo ,; done >$@
+	for f in $^; do echo '('; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo '),'; done >$@
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@
