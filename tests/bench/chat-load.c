@@ -265,7 +265,7 @@ main(int argc, char **argv)
 		listen_until(start + number * 1000000 / rate, -1);
 		say(&clients[client_count + number % writer_count], (int)(number % writer_count), number);
 	}
-	listen_until(now_us() + 15000000, total * (client_count + writer_count));
+	listen_until(now_us() + 60000000, total * (client_count + writer_count));
 	cpu = cpu_ns(pid) - cpu;
 	printf("%lld %ld %ld %ld %ld %ld %lld %ld %ld\n", (long long)connect_us / 1000, delivered,
 		total * (client_count + writer_count) - delivered, disordered, percentile(0.5), percentile(0.99),
