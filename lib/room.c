@@ -1,5 +1,3 @@
-#include "room.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,41 +5,8 @@
 
 #include <jansson.h>
 
-#include "buf.h"
 #include "bytes.h"
-#include "table.h"
-
-struct line {
-	struct chat_id id;
-	enum chat_kind kind;
-	bool dead;
-	uint64_t said, ref; /* hashes of the text, and of person and ref; 0: none */
-	char user[TICKET_USER_MAX + 1];
-	size_t head, size; /* bytes before the payload, and in all */
-	uint8_t frame[];
-};
-
-struct ban {
-	struct table_item item;
-	int64_t until_ms; /* 0: no end */
-	bool by_owner;    /* holds for moderators too */
-	char user[TICKET_USER_MAX + 1];
-};
-
-struct room {
-	char name[TICKET_STREAM_MAX + 1];
-	struct line *ring[ROOM_KEEP];
-	uint64_t first, head; /* lines first to head - 1 are in ring[number % ROOM_KEEP] */
-	struct chat_id floor, last; /* everything after floor is here; the newest */
-	struct table bans;
-	struct chat_modes modes;
-	char *pin; /* the pinned message, JSON; NULL: none */
-	struct {
-		uint64_t from, to;
-		bool whole; /* with what is no message */
-		struct buf frames;
-	} batch;
-};
+#include "room_parts.h"
 
 size_t
 frame_head(uint8_t head[FRAME_HEAD], size_t payload)
@@ -113,20 +78,8 @@ room_next_id(const struct room *r, int64_t now_ms)
 	return id;
 }
 
-static struct line *
-line_at(const struct room *r, uint64_t n)
-{
-	return r->ring[n % ROOM_KEEP];
-}
-
-static bool
-is_said(enum chat_kind kind)
-{
-	return kind == CHAT_MESSAGE || kind == CHAT_EMOTE || kind >= CHAT_SUB;
-}
-
-static struct line *
-line_find(const struct room *r, struct chat_id id)
+struct line *
+room_line(const struct room *r, struct chat_id id)
 {
 	uint64_t n;
 
@@ -136,210 +89,10 @@ line_find(const struct room *r, struct chat_id id)
 	return NULL;
 }
 
-static uint64_t
-ref_hash(const char *user, const char *ref)
+uint64_t
+room_ref(const char *user, const char *ref)
 {
 	return *ref ? table_hash(user, strlen(user)) * 31 + table_hash(ref, strlen(ref)) : 0;
-}
-
-/* Who may not speak; bans that are over are forgotten on the way. */
-static struct ban *
-ban_find(struct room *r, const char *user, int64_t now_ms)
-{
-	struct ban *b = table_find(&r->bans, user);
-
-	if (!b || !b->until_ms || b->until_ms > now_ms)
-		return b;
-	table_drop(&r->bans, &b->item);
-	free(b);
-	return NULL;
-}
-
-bool
-room_bans(const struct room *r, const char *user)
-{
-	return table_find(&r->bans, user);
-}
-
-static const char *
-judge_message(struct room *r, const struct ticket *t, const struct chat_ask *a, int64_t now_ms,
-	struct room_verdict *v)
-{
-	const struct ban *b = t->role >= TICKET_OWNER ? NULL : ban_find(r, t->user, now_ms);
-	uint64_t said = table_hash(a->text, strlen(a->text)), ref = ref_hash(t->user, a->ref), n;
-
-	if (b && (b->by_owner || t->role < TICKET_MOD)) {
-		v->until_ms = b->until_ms;
-		return b->until_ms ? "timed_out" : "banned";
-	}
-	for (n = r->head; ref && n > r->first; n--)
-		if (line_at(r, n - 1)->ref == ref &&
-			line_at(r, n - 1)->id.ms + ROOM_RESENT_MS > (uint64_t)now_ms) {
-			v->twin = line_at(r, n - 1)->id;
-			return "duplicate";
-		}
-	if (t->role != TICKET_VIEWER)
-		return NULL;
-	if (r->modes.subs && !t->tier)
-		return "subs_only";
-	if (r->modes.followers_min >= 0 && !t->tier &&
-		(!t->followed_s || t->followed_s > now_ms / 1000 - r->modes.followers_min * 60))
-		return "followers_only";
-	if (r->modes.emote && a->kind != CHAT_EMOTE)
-		return "emote_only";
-	for (n = r->head; r->modes.unique && a->kind == CHAT_MESSAGE && n > r->first; n--)
-		if (line_at(r, n - 1)->said == said && !line_at(r, n - 1)->dead)
-			return "unique_only";
-	return NULL;
-}
-
-const char *
-room_judge(struct room *r, const struct ticket *t, const struct chat_ask *a, int64_t now_ms,
-	struct room_verdict *v)
-{
-	const struct line *l;
-	const char *no;
-
-	*v = (struct room_verdict){ 0 };
-	if (!t)
-		return "login_required";
-	if (t->exp_s <= now_ms / 1000)
-		return "token_expired";
-	if (a->kind == CHAT_MESSAGE || a->kind == CHAT_EMOTE) {
-		if ((no = judge_message(r, t, a, now_ms, v)))
-			return no;
-	} else if (a->kind >= CHAT_SUB) {
-		return t->role == TICKET_SERVICE ? NULL : "no_permission";
-	} else if (t->role < TICKET_MOD || a->kind == CHAT_AUTH) {
-		return "no_permission";
-	}
-	if (a->has_id && (!(l = line_find(r, a->id)) || l->dead || !is_said(l->kind)))
-		return "message_unknown";
-	if ((a->kind == CHAT_BAN || a->kind == CHAT_TIMEOUT) && r->bans.count >= ROOM_BANS_MAX &&
-		!table_find(&r->bans, a->user))
-		return "too_many_bans";
-	return NULL;
-}
-
-int64_t
-room_pause_ms(const struct room *r, const struct ticket *t)
-{
-	return t->role == TICKET_VIEWER ? r->modes.slow_s * 1000 : 0;
-}
-
-static void
-say_modes(struct json *j, const struct chat_modes *m)
-{
-	json_int(j, "slow", m->slow_s);
-	json_int(j, "followers", m->followers_min);
-	json_bool(j, "subs", m->subs);
-	json_bool(j, "emote", m->emote);
-	json_bool(j, "unique", m->unique);
-}
-
-void
-room_say_modes(const struct room *r, struct json *j)
-{
-	say_modes(j, &r->modes);
-}
-
-void
-room_say_pin(const struct room *r, struct json *j)
-{
-	if (r->pin)
-		json_raw(j, "pin", r->pin);
-}
-
-static void
-say_author(struct json *j, const struct ticket *t)
-{
-	char text[TICKET_BADGES * (TICKET_BADGE_MAX * 2 + 3) + 3];
-	json_t *badges;
-	size_t i;
-
-	json_str(j, "user", t->user);
-	json_str(j, "name", t->name);
-	if (t->role != TICKET_VIEWER)
-		json_str(j, "role", ticket_role_text(t->role));
-	if (t->tier)
-		json_int(j, "tier", t->tier);
-	if (!t->badge_count)
-		return;
-	badges = json_array();
-	for (i = 0; i < t->badge_count; i++)
-		json_array_append_new(badges, json_string(t->badges[i]));
-	i = json_dumpb(badges, text, sizeof(text) - 1, JSON_COMPACT);
-	json_decref(badges);
-	if (i && i < sizeof(text)) {
-		text[i] = '\0';
-		json_raw(j, "badges", text);
-	}
-}
-
-static void
-say_moderation(const struct room *r, struct json *j, const struct chat_ask *a, const struct ticket *t,
-	int64_t now_ms)
-{
-	struct chat_modes m = r->modes;
-	char text[CHAT_ID_TEXT];
-	const struct line *l;
-
-	if (a->kind == CHAT_MODES) {
-		m.slow_s = a->has_slow ? a->modes.slow_s : m.slow_s;
-		m.followers_min = a->has_followers ? a->modes.followers_min : m.followers_min;
-		m.subs = a->has_subs ? a->modes.subs : m.subs;
-		m.emote = a->has_emote ? a->modes.emote : m.emote;
-		m.unique = a->has_unique ? a->modes.unique : m.unique;
-		say_modes(j, &m);
-	}
-	if (a->has_id)
-		json_str(j, "target", chat_id_text(text, a->id));
-	if (*a->user)
-		json_str(j, "user", a->user);
-	if (a->kind == CHAT_TIMEOUT) {
-		json_int(j, "seconds", a->seconds);
-		json_int(j, "until", now_ms + a->seconds * 1000);
-	}
-	if (*a->reason)
-		json_str(j, "reason", a->reason);
-	json_str(j, "by", t->user);
-	json_str(j, "role", ticket_role_text(t->role));
-	if (a->kind == CHAT_PIN && (l = line_find(r, a->id)))
-		json_raw(j, "message", (const char *)l->frame + l->head);
-}
-
-int
-room_body(const struct room *r, char body[ROOM_BODY_MAX], const struct chat_ask *a,
-	const struct ticket *t, int64_t now_ms)
-{
-	char text[CHAT_ID_TEXT];
-	struct json j;
-
-	json_begin(&j, body, ROOM_BODY_MAX);
-	json_str(&j, "type", chat_kind_text(a->kind));
-	json_int(&j, "ts", now_ms);
-	if (a->kind == CHAT_MESSAGE || a->kind == CHAT_EMOTE) {
-		say_author(&j, t);
-		if (a->kind == CHAT_MESSAGE)
-			json_str(&j, "text", a->text);
-		else
-			json_str(&j, "emote", a->emote);
-		if (a->has_id)
-			json_str(&j, "reply", chat_id_text(text, a->id));
-	} else if (a->kind >= CHAT_SUB) {
-		json_str(&j, "user", a->user);
-		if (*a->name)
-			json_str(&j, "name", a->name);
-		json_int(&j, a->kind == CHAT_RAID ? "viewers" : "tier",
-			a->kind == CHAT_RAID ? a->count : a->tier);
-		if (a->kind == CHAT_GIFT)
-			json_int(&j, "count", a->count);
-	} else {
-		say_moderation(r, &j, a, t, now_ms);
-	}
-	if (*a->ref)
-		json_str(&j, "ref", a->ref);
-	return json_end(&j);
 }
 
 static void
@@ -393,7 +146,7 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 
 	switch (kind) {
 	case CHAT_DELETE:
-		if (chat_id_read(&target, field(o, "target")) == 0 && (l = line_find(r, target)))
+		if (chat_id_read(&target, field(o, "target")) == 0 && (l = room_line(r, target)))
 			l->dead = true;
 		return 0;
 	case CHAT_TIMEOUT:
@@ -449,7 +202,7 @@ line_make(struct chat_id id, enum chat_kind kind, const json_t *o, const char *b
 	snprintf(l->user, sizeof(l->user), "%s", field(o, "user"));
 	if (kind == CHAT_MESSAGE)
 		l->said = table_hash(field(o, "text"), strlen(field(o, "text")));
-	l->ref = ref_hash(l->user, field(o, "ref"));
+	l->ref = room_ref(l->user, field(o, "ref"));
 	memcpy(l->frame, head, h);
 	memcpy(l->frame + h, start, len);
 	memcpy(l->frame + h + len, body + 1, n - 1);

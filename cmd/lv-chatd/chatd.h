@@ -117,15 +117,17 @@ void hall_close(struct hall *);
 void hall_drain(struct hall *);
 int hall_enter(struct guest *);  /* its stream's place; -ENOMEM */
 void hall_leave(struct guest *);
-void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
-/* What became of a post: accepted, or the time to wait, or a notice. */
-void hall_posted(struct hall *, struct post *, bool accepted, int64_t wait_ms, const char *notice);
-void hall_announce(struct hall *, struct place *, const struct chat_ask *); /* the operator's word */
 void hall_said(struct hall *, struct place *); /* there are new entries */
 void hall_known(struct place *);               /* greet who waited */
 size_t hall_viewers(const struct place *);
 int hall_count(struct table *, struct count **, const char *name, int max); /* -EMFILE, -ENOMEM */
 void hall_uncount(struct table *, struct count **);
+
+/* post.c: entries on their way into a room */
+void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
+/* What became of a post: accepted, or the time to wait, or a notice. */
+void hall_posted(struct hall *, struct post *, bool accepted, int64_t wait_ms, const char *notice);
+void hall_announce(struct hall *, struct place *, const struct chat_ask *); /* the operator's word */
 
 /* remote.c: the rooms' entries in Redis, shared with other boxes */
 int remote_new(struct remote **, struct hall *, const char *url, const char *password);
