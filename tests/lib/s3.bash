@@ -13,6 +13,7 @@ s3_start() {
 	export S3_URL=http://127.0.0.1:$S3_PORT AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
 	export AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true no_proxy='*'
 	export AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_CONFIG_FILE=/dev/null
+	unset AWS_CA_BUNDLE
 	id=$(cat /proc/sys/kernel/random/uuid)
 	cat >"$w/conf" <<-END
 		[global]
