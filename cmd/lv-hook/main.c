@@ -23,7 +23,7 @@
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 60000
 #define GIVE_UP_MS 86400000 /* an event that nobody took for a day */
-#define LAST_MS 5000        /* for what waits when the input has ended */
+#define LAST_MS 5000        /* for what waits in memory when the input has ended */
 #define ID_TEXT 48
 
 static char *format_name, *secret_path, *ca_path, *queue_path, *cwd, **only;
@@ -160,6 +160,13 @@ say(const char *name, const char *reason, int64_t count)
 	event_send(&ev);
 }
 
+/* The input has ended and the back end is away: with a file the next lv-hook goes on. */
+static bool
+may_leave(void)
+{
+	return hook.ended && hook.queue.fd >= 0;
+}
+
 static void
 try_again(const char *why)
 {
@@ -171,6 +178,8 @@ try_again(const char *why)
 	hook.wait_ms = !hook.wait_ms ? RETRY_MIN_MS : 2 * hook.wait_ms < RETRY_MAX_MS ? 2 * hook.wait_ms : RETRY_MAX_MS;
 	ev_timer_set(&hook.retry, (double)(hook.wait_ms + clock_wall_ms() % (hook.wait_ms / 4)) / 1000, 0);
 	ev_timer_start(hook.loop, &hook.retry);
+	if (may_leave())
+		ev_break(hook.loop, EVBREAK_ALL);
 }
 
 /* What the server cannot do now it may do later; what it does not want it will never want. */
@@ -345,6 +354,8 @@ on_input(struct ev_loop *loop, ev_io *w, int events)
 		ev_io_stop(loop, w);
 		hook.ended = true;
 		hurry();
+		if (may_leave() && ev_is_active(&hook.retry))
+			ev_break(loop, EVBREAK_ALL);
 		leave_when_done();
 	}
 	events_flush();

@@ -15,6 +15,7 @@ teardown() {
 
 # start_backend PORT: 0 takes any.
 start_backend() {
+	rm -f port.new
 	python3 "$ROOT/tests/lib/backend.py" asked hush "$1" >port.new 3>&- 7>&- &
 	backend=$!
 	eventually 20 test -s port.new
@@ -128,8 +129,8 @@ event() { # NAME FIELDS
 }
 
 @test "private addresses are not told, redirects not followed" {
-	event some.thing '"n":1' | { run -75 --separate-stderr lv-hook "http://localhost:$port/json"; [[ $stderr == *'its address is a private one'* ]]; }
+	event some.thing '"n":1' | { run -0 --separate-stderr lv-hook --queue queue2 "http://localhost:$port/json"; [[ $stderr == *'its address is a private one'* ]]; }
 	[ ! -s asked ]
-	event some.thing '"n":1' | { run -75 lv-hook --hook-private "$URL/redirect"; }
+	event some.thing '"n":1' | lv-hook --hook-private --queue queue "$URL/redirect"
 	[ "$(jq -s 'map(select(.path != "/redirect")) | length' asked)" = 0 ]
 }
