@@ -170,12 +170,19 @@ program_finish(void)
 	finish_at = clock_mono_ms() + FINISH_MS;
 }
 
+/* When it is to be started.  Not before the first publisher: its environment tells of that one. */
+static int64_t
+start_due(void)
+{
+	return *keeper.session.session || keeper.hello.resumed ? start_at : INT64_MAX;
+}
+
 void
 program_keep_up(int64_t now)
 {
 	int r;
 
-	if (!pid && !finishing && now >= start_at && (r = start()) < 0) {
+	if (!pid && !finishing && now >= start_due() && (r = start()) < 0) {
 		complain(r, "cannot start %s", keeper.program[0]);
 		keeper_end("the program could not be started");
 	}
@@ -190,7 +197,7 @@ program_keep_up(int64_t now)
 int
 program_wait_ms(int64_t now, int ms)
 {
-	int64_t due = finishing ? finish_at : pid ? INT64_MAX : start_at;
+	int64_t due = finishing ? finish_at : pid ? INT64_MAX : start_due();
 
 	return due - now >= ms ? ms : due > now ? (int)(due - now) : 0;
 }
