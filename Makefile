@@ -146,7 +146,14 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB)
 	$(call SAY,CC)$(CC) $(ALLFLAGS) -MMD -MP -fsanitize=fuzzer $(ALLLD) -o $@ $< $(LIB) \
 		$(shell pkg-config --libs $(PKG) $(PKG_$*))
 
-tools: $(BENCH)
+# A judge of playlists, for the tests, where npm is there.
+$(BUILD)/hls-judge/.done: $(wildcard tests/lib/hls-judge/*)
+	@mkdir -p $(@D)
+	cp $^ $(@D)/
+	if command -v npm >/dev/null; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund; fi
+	touch $@
+
+tools: $(BENCH) $(BUILD)/hls-judge/.done
 unit: $(UNIT)
 fuzz-bins: $(FUZZ)
 

@@ -76,4 +76,5 @@ comes_through() {
 @test "nothing is wrong in the playlists afterwards" {
 	run --separate-stderr "$ROOT/examples/hls-check" --for 6 "$URL/live/demo/master.m3u8"
 	[ -z "$stderr" ] || { echo "$stderr"; false; }
+	! command -v npm >/dev/null || node "$BUILD/hls-judge/judge.js" "$URL/live/demo/master.m3u8"
 }

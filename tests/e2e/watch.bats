@@ -65,6 +65,12 @@ teardown_file() {
 	[ "$(jq '[.tracks[].segments] | min >= 5' <<<"$output")" = true ]
 }
 
+@test "hls-parser in strict mode takes every playlist" {
+	command -v npm >/dev/null || skip "no npm"
+	run -0 node "$BUILD/hls-judge/judge.js" "$URL/live/demo/master.m3u8"
+	[ "$(grep -c '"targetDuration":2' <<<"$output")" = 4 ]
+}
+
 @test "the stream is on the list of what is live" {
 	run -0 curl -sf "$URL/streams.json"
 	[ "$(jq -r '.streams[0].stream' <<<"$output")" = demo ]
