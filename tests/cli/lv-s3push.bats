@@ -345,3 +345,12 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	((took > 1600000))
 	stored live/a/720p/1.ts
 }
+
+@test "a clock that is twenty minutes fast is said, and the store's is used" {
+	case $BUILD in *asan*) skip "the sanitizers and libfaketime do not share a process" ;; esac
+	command -v faketime >/dev/null || skip "no faketime"
+	segment live/a/720p/1.ts
+	run -0 --separate-stderr faketime -f +20m lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --once
+	[[ "$stderr" =~ "the clock of this machine differs from that of $S3_URL by "(1199|120[01])" s: set it" ]]
+	stored live/a/720p/1.ts
+}
