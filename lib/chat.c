@@ -27,6 +27,7 @@ static const struct {
 	{ "text_missing", "There is nothing in the message." },
 	{ "text_too_long", "A message has 500 characters at most." },
 	{ "text_refused", "The message holds characters that are not let through." },
+	{ "blocked_word", "There is a word in it that is not written here." },
 	{ "field_missing", "A field of the message is missing or out of bounds." },
 	{ "login_required", "Log in to write." },
 	{ "token_refused", "The token is not good here; get a new one." },

@@ -30,8 +30,8 @@ text_char(const char *s, size_t n, uint32_t *code)
 }
 
 /* The blocks of combining marks that stack on any letter (Unicode 15, general category Mn, Me). */
-static bool
-is_mark(uint32_t c)
+bool
+text_mark(uint32_t c)
 {
 	return (c >= 0x300 && c <= 0x36f) || (c >= 0x483 && c <= 0x489) ||
 		(c >= 0x591 && c <= 0x5bd) || (c >= 0x610 && c <= 0x61a) || (c >= 0x64b && c <= 0x65f) ||
@@ -41,8 +41,8 @@ is_mark(uint32_t c)
 }
 
 /* What shows nothing and takes no room: marks go on stacking over it. */
-static bool
-is_hidden(uint32_t c)
+bool
+text_hidden(uint32_t c)
 {
 	return (c >= 0x200b && c <= 0x200f) || (c >= 0x2060 && c <= 0x2064) ||
 		(c >= 0xfe00 && c <= 0xfe0f) || (c >= 0xe0020 && c <= 0xe0fff);
@@ -75,9 +75,9 @@ text_plain(const char *s, size_t n)
 	while (n) {
 		if (!(len = text_char(s, n, &c)) || is_refused(c))
 			return false;
-		if (is_mark(c))
+		if (text_mark(c))
 			marks++;
-		else if (!is_hidden(c))
+		else if (!text_hidden(c))
 			marks = 0;
 		if (marks > TEXT_MARKS)
 			return false;

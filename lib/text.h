@@ -18,6 +18,9 @@ size_t text_char(const char *s, size_t n, uint32_t *code);
 
 bool text_plain(const char *s, size_t n); /* UTF-8 with none of the refused */
 
+bool text_mark(uint32_t code);   /* stacks on the letter before it */
+bool text_hidden(uint32_t code); /* shows nothing and takes no room */
+
 /* Characters of valid UTF-8. */
 size_t text_count(const char *s, size_t n);
 bool text_blank(const char *s, size_t n); /* nothing that is seen */

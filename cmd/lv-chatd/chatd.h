@@ -12,6 +12,7 @@
 #include "room.h"
 #include "table.h"
 #include "ticket.h"
+#include "words.h"
 #include "ws.h"
 
 #define AUDIENCE "lv-chatd"
@@ -78,6 +79,7 @@ struct hall {
 	struct ev_loop *loop;
 	struct ws *ws;
 	struct ticket_key *key;
+	struct words *blocked; /* NULL: nothing is */
 	struct remote *remote; /* NULL: this box alone */
 	struct books *books;   /* NULL: bans are in the rooms only */
 	struct table places, addresses, users, listeners;

@@ -356,6 +356,9 @@ guest_message(void *user, const char *text, size_t n)
 	no = room_judge(g->place->room, g->ticket, &a, now_ms, &v);
 	if (!no && g->hall->books && (a.kind == CHAT_MESSAGE || a.kind == CHAT_EMOTE))
 		no = books_judge(g->hall->books, g->stream, g->ticket, now_ms, &v.until_ms);
+	if (!no && a.kind == CHAT_MESSAGE && g->ticket->role == TICKET_VIEWER &&
+		words_in(g->hall->blocked, g->stream, a.text))
+		no = "blocked_word";
 	if (no) {
 		guest_notice(g, no, a.ref, &v);
 		return;

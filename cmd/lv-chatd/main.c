@@ -17,7 +17,7 @@
 
 #define DRAIN_MS 10000
 
-static char **listens, *secret_path, *redis_url, *redis_password_path, *db_url;
+static char **listens, *secret_path, *redis_url, *redis_password_path, *db_url, *blocked_path;
 static int max_connections = 10000, proxied, login;
 static struct hall hall = { .config = { .history = 50, .per_address = 100, .per_user = 10,
 	.messages = RATE_MAX, .window_ms = 5000, .ping_s = 25 } };
@@ -30,6 +30,7 @@ static const struct poptOption options[] = {
 		"URL" },
 	{ "redis-password-file", 0, POPT_ARG_STRING, &redis_password_path, 0, "its password is in FILE", "FILE" },
 	{ "db", 'd', POPT_ARG_STRING, &db_url, 0, "keep bans in the database at URL", "URL" },
+	{ "blocked", 'b', POPT_ARG_STRING, &blocked_path, 0, "refuse messages with a word of FILE", "FILE" },
 	{ "origin", 'o', POPT_ARG_ARGV, &hall.config.origins, 0,
 		"let pages of this origin in; may be repeated (default: all)", "URL" },
 	{ "login", 'L', POPT_ARG_NONE, &login, 0, "nobody reads without a token", NULL },
@@ -121,19 +122,44 @@ share(void)
 		die(EX_OSERR, r, "cannot start");
 }
 
+/* The words that viewers may not write; NULL after a message. */
+static struct words *
+words_read(int *status)
+{
+	struct words *words = NULL;
+	struct buf text = { 0 };
+	int line = 0, r = whole_read(blocked_path, WORDS_MAX * WORDS_LINE_MAX, false, &text, NULL);
+
+	*status = EX_NOINPUT;
+	if (r < 0) {
+		complain(r, "cannot open %s", blocked_path);
+	} else if ((r = words_new(&words, (const char *)buf_data(&text), buf_len(&text), &line)) < 0) {
+		*status = r == -ENOMEM ? EX_OSERR : EX_CONFIG;
+		complain(r == -EBADMSG ? 0 : r, "%s:%d: %s", blocked_path, line,
+			r == -EBADMSG ? "no word, or @ROOM and a word" : "one line too many");
+	}
+	buf_free(&text);
+	return words;
+}
+
 static void
 on_reload(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct ticket_key *key;
+	struct words *words;
 	int status;
 
 	(void)loop;
 	(void)w;
 	(void)events;
-	if (!(key = key_read(&status)))
-		return; /* the old one stays */
-	ticket_key_free(&hall.key);
-	hall.key = key;
+	if ((key = key_read(&status))) { /* otherwise the old one stays */
+		ticket_key_free(&hall.key);
+		hall.key = key;
+	}
+	if (blocked_path && (words = words_read(&status))) {
+		words_free(&hall.blocked);
+		hall.blocked = words;
+	}
 }
 
 static void
@@ -264,7 +290,7 @@ main(int argc, char **argv)
 	usage_check();
 	sig_pipe();
 	raise_files();
-	if (!(hall.key = key_read(&status)))
+	if (!(hall.key = key_read(&status)) || (blocked_path && !(hall.blocked = words_read(&status))))
 		return status;
 	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
@@ -292,6 +318,7 @@ main(int argc, char **argv)
 	ev_run(loop, 0);
 	hall_close(&hall);
 	ticket_key_free(&hall.key);
+	words_free(&hall.blocked);
 	events_close(1000);
 	return EX_OK;
 }

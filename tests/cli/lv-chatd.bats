@@ -19,6 +19,7 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "SIGTERM: everybody learns when to return" { scene drain; }
 @test "deleting, time-outs, bans" { scene moderation; }
 @test "modes, pins, replies" { scene modes; }
+@test "blocked words are refused in their rooms" { scene words; }
 @test "subscriptions, gifts, raids" { scene service; }
 
 @test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered; /notify" {

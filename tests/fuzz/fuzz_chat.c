@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "room.h"
+#include "words.h"
 
 #define NOW 1764000000000
 
@@ -55,6 +56,18 @@ read_all(struct room *r, uint64_t at, uint64_t joined)
 		abort();
 }
 
+static void
+block(const char *text, size_t n)
+{
+	struct words *w;
+	int line;
+
+	if (words_new(&w, text, n, &line) < 0)
+		return;
+	words_in(w, "alice", "a bad \xd0\x9f\xd0\xbb thing*, b\xcc\x81");
+	words_free(&w);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -71,7 +84,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n = end ? (size_t)(end - text) + 1 : size;
 		if (n < 2)
 			continue;
-		if (*text == '#')
+		if (*text == '%')
+			block(text + 1, size - 1); /* all the rest is a list */
+		else if (*text == '#')
 			room_apply(r, room_next_id(r, now_ms), text + 1, n - 1 - (end != NULL));
 		else
 			speak(r, (unsigned char)*text, text + 1, n - 1 - (end != NULL), now_ms);

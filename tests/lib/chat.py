@@ -824,6 +824,28 @@ async def notify():
     await alone.end()
 
 
+async def words():
+    """Blocked words are refused, in their rooms; not to moderators; SIGHUP reads them again."""
+    path = DIR + "/words"
+    with open(path, "w") as f:
+        f.write("# not here\nbad\n@bob worse*\n")
+    s = await Server.start("--blocked", path, "--window-ms", "0")
+    c, mod = await Client.enter(s, "1"), await Client.enter(s, "2", "--role", "mod")
+    await c.refused("blocked_word", type="message", text="this is BAD!")
+    await c.accepted(type="message", text="a badge, and worse")
+    await mod.accepted(type="message", text="bad")
+    with open(path, "w") as f:
+        f.write("sad\n")
+    s.process.send_signal(signal.SIGHUP)
+    for _ in range(100):
+        if (await c.answer(type="message", text="so sad"))["type"] == "notice":
+            break
+    else:
+        raise AssertionError("the new words are not used")
+    await c.accepted(type="message", text="not bad")
+    await s.end()
+
+
 async def play(scenes):
     """All at once: most of them wait for clocks."""
     for scene, end in zip(scenes, await asyncio.gather(*[globals()[s]() for s in scenes], return_exceptions=True)):

@@ -15,6 +15,7 @@
 #include "rate.h"
 #include "room.h"
 #include "table.h"
+#include "words.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define NOW 1764000000000
@@ -351,6 +352,43 @@ composing(void **state)
 	room_free(&r);
 }
 
+static void
+blocked_words(void **state)
+{
+	static const char list[] = "# words\nbad\nWorse*\n\n@bob only here\n@alice \xd0\x9f\xd0\xbb\xd0\xbe\xd1\x85\r\nc++\n";
+	static const struct {
+		const char *room, *text;
+		bool in;
+	} table[] = {
+		{ "x", "a bad thing", true },
+		{ "x", "BAD!", true },
+		{ "x", "badge, tubad", false },
+		{ "x", "b\xcc\x81" "a\xe2\x80\x8b" "d", true }, /* an accent, and nothing to be seen */
+		{ "x", "worsening", true },
+		{ "x", "it is not so", false },
+		{ "x", "ONLY here", false },
+		{ "bob", "ONLY here", true },
+		{ "alice", "\xd0\xbf\xd0\x9b\xd0\x9e\xd0\xa5", true },
+		{ "x", "my C++ code", true },
+		{ "x", "", false },
+	};
+	static const char *const faulty[] = { "*", "@", "@bob", "@ x", "a\n\xff\n" };
+	struct words *w;
+	int line;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(words_new(&w, list, sizeof(list) - 1, &line), 0);
+	for (i = 0; i < COUNT(table); i++)
+		if (words_in(w, table[i].room, table[i].text) != table[i].in)
+			fail_msg("%s in %s", table[i].text, table[i].room);
+	words_free(&w);
+	assert_false(words_in(NULL, "x", "bad"));
+	for (i = 0; i < COUNT(faulty); i++)
+		assert_int_equal(words_new(&w, faulty[i], strlen(faulty[i]), &line), -EBADMSG);
+	assert_int_equal(line, 2);
+}
+
 int
 main(void)
 {
@@ -364,6 +402,7 @@ main(void)
 		cmocka_unit_test(forgetting),
 		cmocka_unit_test(judging),
 		cmocka_unit_test(composing),
+		cmocka_unit_test(blocked_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
