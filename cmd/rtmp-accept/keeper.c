@@ -29,6 +29,7 @@
 #define DOORS 8           /* connections to our socket; the last that attached gets the notices */
 #define NOTICES 64        /* kept while no door is there */
 #define WAKE_MS 500
+#define FIRST_MS 5000 /* for the first publisher, who is on his way from the door */
 #define UNPUBLISH_GRACE_MS 1500 /* for a publisher that said goodbye */
 #define SPARE_MS 5000     /* beyond the session's own watch over silence */
 #define FLUSH_MS 10000    /* for the program to take what is queued at the end */
@@ -445,7 +446,7 @@ main(int argc, char **argv)
 	if ((r = media_open(run_dir)) < 0)
 		die(EX_OSERR, r, "cannot keep the media of %s", h->stream);
 	keeper.began_ms = clock_mono_ms();
-	keeper.grace_until = keeper.began_ms + h->grace_ms;
+	keeper.grace_until = keeper.began_ms + (h->resumed || h->grace_ms > FIRST_MS ? h->grace_ms : FIRST_MS);
 	said_started = h->resumed;
 	if (h->group)
 		be_rid_of(h->group);
