@@ -67,6 +67,19 @@ same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+int
+whole_secret(const char *path, size_t max, struct buf *to)
+{
+	int r = whole_read(path, max, true, to, NULL);
+	const char *data = (const char *)buf_data(to);
+	size_t n;
+
+	for (n = 0; n < buf_len(to) && data[n] != '\r' && data[n] != '\n'; n++)
+		;
+	to->end = to->start + n;
+	return r < 0 || n ? r : -ENODATA;
+}
+
 bool
 whole_changed(const char *path, const struct whole_id *was)
 {

@@ -25,6 +25,7 @@ struct whole_id { /* which version of a file was read; zero is "none" */
  * -EMSGSIZE over max bytes; -EPERM when secret and somebody else may read or write the file.
  */
 int whole_read(const char *path, size_t max, bool secret, struct buf *, struct whole_id *);
+int whole_secret(const char *path, size_t max, struct buf *to); /* its first line; -ENODATA: empty */
 bool whole_changed(const char *path, const struct whole_id *);
 
 /* An old file keeps its owner and its mode without the bits for others; a new one has 0600. */

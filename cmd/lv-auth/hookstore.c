@@ -261,13 +261,11 @@ hookstore_open(struct store **store, const struct judge *judge)
 	h->format = (enum hook_format)judge->format;
 	gethostname(h->server, sizeof(h->server) - 1);
 	*store = &h->store;
-	if (judge->secret_path && (r = whole_read(judge->secret_path, HOOK_SECRET_MAX, true, &h->secret, NULL)) < 0) {
+	if (judge->secret_path && (r = whole_secret(judge->secret_path, HOOK_SECRET_MAX, &h->secret)) < 0) {
 		keyring_complain(r, "read", judge->secret_path);
 		hook_close(store);
 		return keyring_status(r);
 	}
-	while (buf_len(&h->secret) && strchr("\r\n", buf_data(&h->secret)[buf_len(&h->secret) - 1]))
-		h->secret.end--;
 	if (!(h->loop = ev_loop_new(EVFLAG_AUTO)) || (r = http_new(&h->http, h->loop, &(struct http_config){
 			.connections = CONNECTIONS, .connect_ms = CONNECT_MS, .stall_ms = ANSWER_MS,
 			.total_ms = ANSWER_MS, .public_only = !judge->private, .ca_file = judge->ca_path })) < 0) {

@@ -374,12 +374,10 @@ on_term(struct ev_loop *loop, ev_signal *w, int events)
 static int
 open_secret(void)
 {
-	int r = whole_read(secret_path, HOOK_SECRET_MAX, true, &hook.secret, NULL);
+	int r = whole_secret(secret_path, HOOK_SECRET_MAX, &hook.secret);
 
 	if (r == -EPERM)
 		die(EX_NOPERM, 0, "%s is open to others; \"chmod 600 %s\"", secret_path, secret_path);
-	while (r == 0 && buf_len(&hook.secret) && strchr("\r\n", buf_data(&hook.secret)[buf_len(&hook.secret) - 1]))
-		hook.secret.end--;
 	return r;
 }
 

@@ -120,12 +120,11 @@ open_box(struct box **box)
 	int r;
 
 	if (password_path) {
-		if ((r = whole_read(password_path, PASSWORD_MAX, true, &text, NULL)) == -EPERM)
+		if ((r = whole_secret(password_path, PASSWORD_MAX, &text)) == -EPERM)
 			die(EX_NOPERM, 0, "%s is open to others; \"chmod 600 %s\"", password_path, password_path);
 		if (r < 0 || buf_append(&text, "", 1) < 0)
 			die(EX_NOINPUT, r, "cannot read %s", password_path);
 		password = (char *)buf_data(&text);
-		password[strcspn(password, "\r\n")] = '\0';
 	}
 	r = box_new(box, redis_url, password, &why);
 	if (password)

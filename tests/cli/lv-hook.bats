@@ -35,6 +35,9 @@ event() { # NAME FIELDS
 	[[ $stderr != *hush* ]]
 	chmod 640 secret
 	run -77 lv-hook --hook-secret-file secret http://h/ </dev/null
+	(umask 077; echo >empty)
+	run -66 --separate-stderr lv-hook --hook-secret-file empty http://h/ </dev/null
+	[ "$stderr" = "lv-hook: cannot read empty: No data available" ]
 	echo nonsense >queue
 	chmod 600 queue
 	run -65 --separate-stderr lv-hook --queue queue http://h/ </dev/null
