@@ -163,21 +163,34 @@ out:
 			close(fds[n]);
 }
 
-/* A bar on a terminal, an event a second for programs. */
+static bool drawn; /* a bar stands on the terminal's last line */
+
+static void
+end_bar(void)
+{
+	if (drawn)
+		fputc('\n', stderr);
+	drawn = false;
+}
+
+/* A bar on a terminal, an event a second for programs, and one of each when all is written. */
 static void
 on_progress(uint64_t done, uint64_t size)
 {
-	static int64_t shown;
+	static int64_t shown, told;
 	int64_t now = clock_mono_ms();
 	int percent = size ? (int)(100 * (double)done / (double)size) : 100;
 	struct event ev;
 
-	if (done < size && now - shown < 1000 / (isatty(STDERR_FILENO) && !die_quiet ? 10 : 1))
+	if (isatty(STDERR_FILENO) && !die_quiet && (done == size || now - shown >= 100)) {
+		fprintf(stderr, "\r%3d %% [%-40.*s]", percent, percent * 40 / 100,
+			"########################################");
+		shown = now;
+		drawn = true;
+	}
+	if (done < size && now - told < 1000)
 		return;
-	shown = now;
-	if (isatty(STDERR_FILENO) && !die_quiet)
-		fprintf(stderr, "\r%3d %% [%-40.*s]%s", percent, percent * 40 / 100,
-			"########################################", done < size ? "" : "\n");
+	told = now;
 	event_begin(&ev, "vod.progressed");
 	event_int(&ev, "done_bytes", (int64_t)done);
 	event_int(&ev, "size_bytes", (int64_t)size);
@@ -189,6 +202,7 @@ write_recording(struct recording *r, const char *path)
 {
 	int e = strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
 
+	end_bar();
 	if (!e)
 		return;
 	if (e == -EPIPE && !strcmp(path, "-"))

@@ -142,6 +142,8 @@ put_all(struct target *t, struct recording *r)
 	}
 	if (!e && t->done != t->size)
 		e = -ESTALE;
+	if (!e && t->progress)
+		t->progress(t->done, t->size);
 	for (i = 0; i < 2; i++)
 		if (t->source[i].segment)
 			close(t->source[i].fd);

@@ -279,6 +279,14 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	cmp a.mp4 want.mp4
 }
 
+@test "a terminal sees a bar to its end, then what was wrong" {
+	copy_archive
+	rm x/source/*-1.m4s
+	script -qec "lv-vod x -o a.mp4" /dev/null </dev/null | tr '\r' '\n' >seen
+	grep -q '^100 % \[########################################\]$' seen
+	[ "$(grep -A99 '^100 %' seen | sed -n 's/^lv-vod: //p')" = "$(printf '%s\n' 'warning: segments missing: 1' 'warning: holes closed: 1')" ]
+}
+
 @test "events tell that it is ready" {
 	lv-vod "$ARCHIVE" -o a.mp4 --events 1 >ev
 	[ "$(jq -c 'select(.event == "vod.ready") | [.stream, .broadcast, .path, .rung, .dur_ms, .size_bytes]' ev)" = \
