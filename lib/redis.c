@@ -36,7 +36,7 @@ link_break(struct redis *r, const char *why)
 {
 	redisAsyncContext *talk = r->talk, *listen = r->listen;
 	char reason[160];
-	bool was_up = r->up, told = r->away;
+	bool told = r->away;
 
 	snprintf(reason, sizeof(reason), "%s", why); /* it may be the connection's */
 	r->talk = r->listen = NULL;
@@ -52,9 +52,7 @@ link_break(struct redis *r, const char *why)
 		r->config.down(r->config.ctx, reason);
 	if (r->ending || ev_is_active(&r->retry))
 		return;
-	r->retry_s = was_up ? RETRY_FIRST_S : r->retry_s * 2;
-	if (r->retry_s > RETRY_MAX_S)
-		r->retry_s = RETRY_MAX_S;
+	r->retry_s = r->retry_s * 2 < RETRY_MAX_S ? r->retry_s * 2 : RETRY_MAX_S;
 	ev_timer_set(&r->retry, r->retry_s * (0.5 + drand48() / 2), 0);
 	ev_timer_start(r->loop, &r->retry);
 }
@@ -93,7 +91,6 @@ on_there(const redisAsyncContext *c, int status)
 	} else if (++r->there == 2) {
 		r->up = true;
 		r->away = false;
-		r->retry_s = RETRY_FIRST_S;
 		r->config.up(r->config.ctx);
 	}
 }
@@ -104,8 +101,10 @@ on_pong(redisAsyncContext *c, void *reply, void *about)
 	struct redis *r = c->data;
 
 	(void)about;
-	if (reply && c == r->talk)
-		r->asked = false;
+	if (!reply || c != r->talk)
+		return;
+	r->asked = false;
+	r->retry_s = RETRY_FIRST_S / 2; /* it is well */
 }
 
 /* A server that is there but does not answer is away. */
@@ -231,6 +230,12 @@ redis_free(struct redis **redis)
 	free(r->host);
 	free(r);
 	*redis = NULL;
+}
+
+void
+redis_retry(struct redis *r, const char *why)
+{
+	link_break(r, why);
 }
 
 static void

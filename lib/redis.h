@@ -36,6 +36,9 @@ struct redis_config {
 int redis_new(struct redis **, struct ev_loop *, const struct redis_config *); /* -EINVAL: the URL */
 void redis_free(struct redis **);
 
+/* What answers is of no use, as while it loads its data: the link is made again, later each time. */
+void redis_retry(struct redis *, const char *why);
+
 void redis_subscribe(struct redis *, const char *channel);
 void redis_unsubscribe(struct redis *, const char *channel);
 

@@ -237,6 +237,16 @@ on_heard(void *ctx, const char *channel, const char *text, size_t n)
 	}
 }
 
+static void
+tell(const char *name, const char *why)
+{
+	struct event e;
+
+	event_begin(&e, name);
+	event_str(&e, "reason", why);
+	event_send(&e);
+}
+
 /* Until it is back there is what this box has. */
 static void
 go_without(struct remote *r)
@@ -261,15 +271,16 @@ on_loaded(void *ctx, void *about, const struct redis_reply *reply)
 	size_t n;
 
 	if (!(sha = redis_text(reply, &n)) || n >= sizeof(r->post_sha)) {
-		if (redis_error(reply))
-			warning(0, "Redis: %s", redis_error(reply));
-		go_without(r);
+		if (redis_error(reply)) /* "LOADING", say */
+			redis_retry(r->redis, redis_error(reply));
 		return;
 	}
 	memcpy(about, sha, n + 1);
 	if (about != r->fill_sha)
 		return;
 	r->ready = true;
+	r->away = false;
+	tell("redis.back", NULL);
 	for (p = table_next(&r->hall->places, NULL); p; p = table_next(&r->hall->places, p)) {
 		if (!*room_name(p->room))
 			continue;
@@ -290,31 +301,21 @@ load(struct remote *r)
 }
 
 static void
-tell(const char *name, const char *why)
-{
-	struct event e;
-
-	event_begin(&e, name);
-	event_str(&e, "reason", why);
-	event_send(&e);
-}
-
-static void
 on_up(void *ctx)
 {
-	struct remote *r = ctx;
-
-	r->away = false;
-	tell("redis.back", NULL);
-	load(r);
+	load(ctx);
 }
 
 static void
 on_down(void *ctx, const char *why)
 {
-	warning(0, "Redis is away: %s", why);
-	tell("redis.away", why);
-	go_without(ctx);
+	struct remote *r = ctx;
+
+	if (!r->away) {
+		warning(0, "Redis is away: %s", why);
+		tell("redis.away", why);
+	}
+	go_without(r);
 }
 
 int

@@ -24,7 +24,7 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 
 @test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered; /notify" {
 	command -v redis-server >/dev/null || skip "no redis-server"
-	scene boxes outage notify
+	scene boxes outage notify refusing
 }
 
 @test "options that cannot be are refused before anything is opened" {

@@ -771,6 +771,28 @@ async def outage():
         await s.end()
 
 
+async def refusing():
+    """A Redis that answers, but only with errors, is away until it does not; a password is shown."""
+    r = await Redis().start()
+    r.call("config", "set", "requirepass", "hush")
+    with open(DIR + "/hush", "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write("hush\n")
+    a = await Server.start("--redis", "unix:" + r.socket, "-q")
+    b = await Server.start("--redis", "unix:" + r.socket, "-q", "--redis-password-file", DIR + "/hush")
+    await b.event("redis.back")
+    await a.event("redis.away")
+    there = await Client.enter(b, "1")
+    await there.accepted(type="message", text="one")
+    lost = await Client.enter(a, "2")
+    await lost.refused("unavailable", type="message", text="x")
+    r.call("-a", "hush", "config", "set", "requirepass", "")
+    same((await lost.get("message"))["text"], "one")
+    await lost.accepted(type="message", text="two")
+    same((await there.get("message"))["text"], "two")
+    for s in (a, b):
+        await s.end()
+
+
 async def notify():
     """/notify: what lv-notify tells a follower, now and in the meantime; only to himself."""
     r = await Redis().start()
