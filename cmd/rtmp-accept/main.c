@@ -23,7 +23,7 @@ static char **listens, **tls_listens, **agents, **proxies, **allow, **deny, *cer
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static int max_rate_address = 120, max_failures_address = 20;
 static char *duplicate;
-static int grace_ms = 30000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
+static int grace_ms = 90000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
 static int queue_kb = 16384, health_ms = 10000, inetd;
 
 static const struct poptOption options[] = {
@@ -44,7 +44,7 @@ static const struct poptOption options[] = {
 	{ "play-url", 'u', POPT_ARG_STRING, &play_url, 0, "tell players to go to URL (%s: the stream)",
 		"URL" },
 	{ "grace-ms", 'g', POPT_ARG_INT, &grace_ms, 0,
-		"a broadcast waits so long for its publisher (30000)", "MS" },
+		"a broadcast waits so long for its publisher (90000)", "MS" },
 	{ "duplicate", '\0', POPT_ARG_STRING, &duplicate, 0,
 		"a second publisher: reject, or takeover from the first (reject)", "HOW" },
 	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "connections in all (1000)", "N" },
