@@ -8,7 +8,8 @@
  * Errors: http_send gives -ENOMEM or -EINVAL; all else comes to done: status, or 0 with an error
  *         (-ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, -EPROTO for TLS, -ESTALE when a file
  *         became shorter, -EIO) and why in words.
- * Limits: connect_ms to connect; stall_ms without a byte in either direction; max_response bytes.
+ * Limits: connect_ms to connect; stall_ms without a byte in either direction (curl may
+ *         take 6 s to notice that it began); max_response bytes.
  *         HTTP/1.1, no redirects followed, nothing decoded; paths are sent as they are.
  */
 #ifndef LV_HTTP_H

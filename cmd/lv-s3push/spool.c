@@ -19,6 +19,8 @@
 #define JOURNAL_NEW ".pushed.tmp"
 #define LINK_NEW ".link.tmp"
 #define DEPTH_MAX 33
+#define LOCK_MS 2000
+#define LOCK_STEP_MS 50
 
 struct spool {
 	int root, dir, pending, journal;
@@ -30,6 +32,22 @@ open_folder(int at, const char *name)
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/* One that was killed a moment ago may still have it. */
+static int
+lock(int fd)
+{
+	int left = LOCK_MS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if ((left -= LOCK_STEP_MS) < 0)
+			return -EBUSY;
+		usleep(LOCK_STEP_MS * 1000);
+	}
+	return 0;
 }
 
 /* The first to use a spool says whose it is. */
@@ -63,8 +81,8 @@ spool_open(struct spool **out, int at, int root, const char *folder, const char 
 		r = -errno;
 	else if ((s->dir = r = open_folder(at, folder)) < 0)
 		;
-	else if (flock(s->dir, LOCK_EX | LOCK_NB) < 0)
-		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if ((r = lock(s->dir)) < 0)
+		;
 	else if (fstat(root, &a) < 0 || fstat(s->dir, &b) < 0)
 		r = -errno;
 	else if (a.st_dev != b.st_dev)
