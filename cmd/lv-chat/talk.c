@@ -26,7 +26,7 @@ struct talk {
 	struct buf ask; /* what is said and not answered; empty: nothing */
 	char ref[CHAT_REF_MAX + 1], salt[17];
 	uint64_t asked; /* how many */
-	struct chat_id last; /* the newest entry that was heard */
+	struct chat_id last, newest; /* the last entry that was heard; the newest when the room was entered */
 	bool begun, joined, ended, ending;
 	int64_t retry_ms;
 	long printed;
@@ -69,13 +69,14 @@ token_read(const char *path, char token[TICKET_TEXT_MAX + 1])
 static int
 enter(struct talk *t)
 {
+	struct chat_id from = chat_id_order(t->last, t->newest) > 0 ? t->last : t->newest;
 	char token[TICKET_TEXT_MAX + 1], path[256], id[CHAT_ID_TEXT];
 	int r;
 
 	if (t->config.token_path && (r = token_read(t->config.token_path, token)))
 		return r;
 	if (t->begun || t->config.offset)
-		snprintf(path, sizeof(path), "/chat?stream=%s&offset=%s", t->config.room, chat_id_text(id, t->last));
+		snprintf(path, sizeof(path), "/chat?stream=%s&offset=%s", t->config.room, chat_id_text(id, from));
 	else
 		snprintf(path, sizeof(path), "/chat?stream=%s", t->config.room);
 	r = wsclient_connect(t->ws, t->config.url, path, t->config.token_path ? token : NULL);
@@ -244,7 +245,7 @@ on_joined(struct talk *t, const json_t *o)
 	if (json_is_false(recovered))
 		warning(0, "%s: not all that was said meanwhile is known any more", t->config.room);
 	if (!t->begun && !json_is_true(recovered) && offset)
-		chat_id_read(&t->last, offset);
+		chat_id_read(&t->newest, offset);
 	t->begun = true;
 	say(t);
 	talk_more(t);

@@ -44,6 +44,9 @@ reader() { # FILE [OPTION...]: what is heard in the room, line by line, in the b
 	[ "$output" = $'Zoë: one\nZoë: two "quoted" ü\nZoë: three' ]
 	kill "$reader"
 	wait "$reader"
+	# the last messages for a newcomer
+	run -0 lv-chat read alice --url "$url" --count 4
+	[ "$(jq -r '.text // .type' <<<"$output" | tr '\n' ' ')" = 'joined one two "quoted" ü three ' ]
 	# from an offset on, and so many lines
 	local id
 	id=$(jq -r 'select(.text == "one") | .id' heard)
