@@ -40,9 +40,10 @@ sql() { psql -qAtc "$1"; }
 	wait_event heard 30 '.text == "first"' >/dev/null
 	eventually 30 test "$(sql "select count(*) from pg_stat_activity where application_name = 'lv-chatd'")" = 1
 	lv-auth --db "$DB" ban alice 1 --reason spam
-	local began=${EPOCHREALTIME/./}
-	[ "$(wait_event heard 30 '.type == "ban"' | jq -c '[.user, .by, .reason]')" = '["1","operator","spam"]' ]
-	((${EPOCHREALTIME/./} - began < 1000000))
+	local typed=$((${EPOCHREALTIME/./} / 1000)) ban
+	ban=$(wait_event heard 30 '.type == "ban"')
+	[ "$(jq -c '[.user, .by, .reason]' <<<"$ban")" = '["1","operator","spam"]' ]
+	(($(jq .ts <<<"$ban") - typed < 1000))
 	run -1 say again
 	grep -qx 'lv-chat: banned: You are banned from this chat.' said.err
 	say elsewhere bob
