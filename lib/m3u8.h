@@ -2,7 +2,8 @@
  * m3u8 builds the text of playlists; what goes into them is the segmenter's business.  No I/O.
  *
  * Errors: stay in buf.error.
- * Spec:   RFC 8216bis 4.4; version 6 because of EXT-X-MAP, 3 without it (section 8).
+ * Spec:   RFC 8216bis 4.4; version 6 because of EXT-X-MAP, 3 without it (section 8).  Readers that are strict
+ *         expect version 8 where there is EXT-X-GAP, though that section does not.
  */
 #ifndef LV_M3U8_H
 #define LV_M3U8_H
@@ -11,6 +12,8 @@
 #include <stdint.h>
 
 #include "buf.h"
+
+#define M3U8_GAPS 8
 
 struct m3u8_list {
 	int version, target_s;

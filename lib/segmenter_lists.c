@@ -201,6 +201,8 @@ seg_put_playlist(struct segmenter *g, int track, bool ended)
 		list.independent &= g->list[i].independent || !k->video;
 		if (*g->list[i].entry[track].init)
 			first = g->list[i].entry[track].init;
+		if (g->list[i].entry[track].gap || !*g->list[i].entry[track].init)
+			list.version = M3U8_GAPS;
 	}
 	if (!first)
 		return;
@@ -243,6 +245,7 @@ seg_put_archive(struct segmenter *g, bool ended)
 	size_t media[TRACKS_MAX] = { 0 }; /* bytes up to the last media: no recording ends in gaps */
 	char path[NAME + 16];
 	char *line, *next;
+	bool gaps;
 	int i, r;
 
 	if (g->archive < 0)
@@ -255,6 +258,7 @@ seg_put_archive(struct segmenter *g, bool ended)
 	map = calloc(TRACKS_MAX, sizeof(*map));
 	if (r < 0 || journal.error || !b || !map)
 		goto fail;
+	gaps = strstr((char *)buf_data(&journal), "\"gap\":true");
 	for (line = (char *)buf_data(&journal); *line; line = next) {
 		json_t *o;
 		const char *track, *init, *file;
@@ -275,7 +279,8 @@ seg_put_archive(struct segmenter *g, bool ended)
 			continue;
 		}
 		if (!buf_len(&b[i]))
-			m3u8_begin(&b[i], &(struct m3u8_list){ version(g), g->target_s, 0, 0, !g->dependent, true, false });
+			m3u8_begin(&b[i], &(struct m3u8_list){ gaps ? M3U8_GAPS : version(g), g->target_s, 0, 0,
+				!g->dependent, true, false });
 		if (strcmp(init, NO_INIT) && strcmp(map[i], init))
 			s.map = memcpy(map[i], init, strlen(init) + 1);
 		s.uri = file;

@@ -19,7 +19,7 @@ struct list { /* a track */
 	const struct listing *from;
 	struct media media;
 	size_t at; /* the next segment */
-	bool picture, loaded;
+	bool picture, loaded, gaps;
 	const char *map;
 	struct buf body;
 	int64_t end; /* where the last one ended, in its timescale */
@@ -82,6 +82,7 @@ put_cut(struct list *l, const struct segment *cut, int64_t us, bool broken)
 		out.map = l->map = s->init;
 	m3u8_segment(&l->body, &out);
 	if (!l->loaded) {
+		l->gaps = true;
 		if (l->frames) /* a gap has its time, and breaks nothing */
 			l->end += rescale(us, 1000000, l->media.track ? l->media.track->timescale : 1);
 		return;
@@ -99,7 +100,7 @@ put_cut(struct list *l, const struct segment *cut, int64_t us, bool broken)
 static int
 put_list(const struct list *l, int dir, int target_s)
 {
-	const struct m3u8_list head = { .version = l->map ? 6 : 3, .target_s = target_s, .vod = true, .whole = true,
+	const struct m3u8_list head = { .version = l->gaps ? M3U8_GAPS : l->map ? 6 : 3, .target_s = target_s, .vod = true, .whole = true,
 		.independent = true };
 	struct buf b = { 0 };
 	char *path;

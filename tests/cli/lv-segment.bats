@@ -279,7 +279,7 @@ print(at)')
 	exec 9>&-
 	wait "$seg"
 	inf live/x/source/index.m3u8 | grep -v GAP >want
-	inf live/x/r/index.m3u8 | grep -v GAP | diff want -
+	inf live/x/r/index.m3u8 | sed '/GAP/d; s/VERSION:8/VERSION:6/' | diff want -
 	[ "$(grep -c GAP live/x/r/index.m3u8)" -ge 5 ]
 	[ "$(grep -c GAP live/x/r/index.m3u8)" -le 7 ]
 	! grep -q GAP live/x/source/index.m3u8
@@ -489,7 +489,7 @@ whole() {
 		flv-ladder source=$f.flv r=$f.r.flv >$f.m.flv
 		lv-segment --dir live/$f $f.m.flv
 		inf live/$f/r/index.m3u8 | grep -v GAP >want
-		inf live/$f/source/index.m3u8 | grep -v GAP | diff want -
+		inf live/$f/source/index.m3u8 | sed '/GAP/d; s/VERSION:8/VERSION:6/' | diff want -
 	done
 	[ "$(grep -c EXT-X-GAP live/good/source/index.m3u8)" = 1 ] # it ended before the rung
 	[ "$(grep -c EXT-X-GAP live/bad/source/index.m3u8)" = 2 ]

@@ -314,6 +314,8 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	[ "$(wc -l <still)" = 2 ]
 	lv-segment --dir live/x --window 30 <out.flv
 	[ "$(grep -c GAP live/x/source/index.m3u8)" -ge 2 ]
+	grep -q VERSION:8 live/x/source/index.m3u8
+	grep -q VERSION:6 live/x/r/index.m3u8
 	! grep -q GAP live/x/r/index.m3u8
 	ffmpeg -nostdin -v error -f lavfi -i color=red:s=300x300 -frames:v 1 -y red.png
 	lv-transcode --slate red.png --rung r=320x180@30:300k:64k <away.flv >out.flv
