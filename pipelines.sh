@@ -87,7 +87,7 @@ chat() {
 		--events "$LV_HOME/events.ndjson"
 }
 origin() {
-	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --chat ":$(port_of lv-chatd)" \
+	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --archive --chat ":$(port_of lv-chatd)" \
 		--events "$LV_HOME/events.ndjson"
 }
 # A recording of each broadcast that has ended, one after another and behind everything else; those
@@ -106,9 +106,11 @@ recordings() {
 		nice -n 19 ionice -c 3 lv-vod --quiet --playlist "$dir" -o "$dir/recording.mp4" --report "$dir/.recording.json" \
 			--events "$LV_HOME/events.ndjson" || ended=$?
 		case $ended in
-		0 | 65) mv "$dir/.recording.json" "$dir/recording.json" ;; # 65: there is nothing to record, ever
-		*) say "no recording of $dir yet: status $ended" ;;
+		0) say "recorded: /watch/${dir#"$LV_HOME/archive/"}" ;;
+		65) ;; # there is nothing to record, ever
+		*) say "no recording of $dir yet: status $ended"; continue ;;
 		esac
+		mv "$dir/.recording.json" "$dir/recording.json"
 	done
 }
 # Thirty frames a second, a key frame every two seconds, and a tone.

@@ -31,7 +31,7 @@
 #define FILE_MAX (1 << 20)
 
 static char *root_path, **listens, *player_path, *cert_path, *key_path, *secret_path, *chat_where;
-static int max_connections = 10000, proxied;
+static int max_connections = 10000, proxied, archive;
 
 static const struct poptOption options[] = {
 	{ "root", 'r', POPT_ARG_STRING, &root_path, 0, "serve DIR/live under /live", "DIR" },
@@ -42,6 +42,7 @@ static const struct poptOption options[] = {
 	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N open (10000)", "N" },
 	{ "token-secret", 't', POPT_ARG_STRING, &secret_path, 0,
 		"serve streams below signed prefixes only, /p/EXP/HMAC", "FILE" },
+	{ "archive", 'a', POPT_ARG_NONE, &archive, 0, "serve DIR/archive under /archive too", NULL },
 	{ "chat", '\0', POPT_ARG_STRING, &chat_where, 0,
 		"the page's chat: a /PATH here, :PORT of this host, or a ws:// URL", "WHERE" },
 	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
@@ -314,7 +315,8 @@ main(int argc, char **argv)
 		die(EX_OSERR, 0, "cannot make an event loop");
 	server.started_ms = clock_mono_ms();
 	if ((r = httpd_new(&server.httpd, loop, &config)) < 0 ||
-		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL, chat_where)) < 0 ||
+		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL, archive,
+			chat_where)) < 0 ||
 		(r = viewers_new(&server.viewers)) < 0 || (r = list_new(&server.list, root)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	for (i = 0; i < n; i++)

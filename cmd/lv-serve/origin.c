@@ -22,6 +22,8 @@
 	"media-src 'self' blob:; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "  \
 	"form-action 'none'; frame-ancestors *; connect-src 'self'%s%s%s%s"
 #define CHAT_MAX 128
+#define LIVE "live/"
+#define ARCHIVE "archive/"
 #define DAY "public, max-age=86400, immutable"
 #define ERROR_CACHE "public, max-age=1"
 
@@ -66,6 +68,7 @@ struct entry {
 
 struct origin {
 	int root, player;
+	bool archive;
 	const struct token_key *key; /* NULL: everything is public */
 	struct entry *sets[SETS][WAYS];
 	char site[CHAT_MAX + 16]; /* what the page has to know */
@@ -396,15 +399,26 @@ send_entry(struct httpd_request *req, struct entry *e)
 	httpd_reply(req, 200, packed && !ranged ? e->gzip : e->plain);
 }
 
+/* STREAM, or STREAM/BROADCAST where recordings are shown. */
+static bool
+is_watched(const struct origin *o, const char *name)
+{
+	size_t n = strcspn(name, "/");
+	const char *broadcast = name + n + 1;
+
+	return web_stream_name(name, n) &&
+		(!name[n] || (o->archive && web_stream_name(broadcast, strlen(broadcast))));
+}
+
 void
 origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *seen)
 {
 	char whole[ORIGIN_PATH_MAX];
-	const char *path = whole, *file, *why;
+	const char *path = whole, *file, *name, *why;
 	const struct kind *kind;
 	struct entry *e;
 	int folder = o->root, r;
-	bool live;
+	bool live, tree;
 
 	memset(seen, 0, sizeof(*seen));
 	if (!strcmp(req->method, "OPTIONS")) {
@@ -419,7 +433,8 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		refuse(req, r == -ENAMETOOLONG ? 414 : 400, "no such thing\n");
 		return;
 	}
-	if (o->key && (!strncmp(path, "p/", 2) || !strncmp(path, "live/", 5)) &&
+	if (o->key && (!strncmp(path, "p/", 2) || !strncmp(path, LIVE, strlen(LIVE)) ||
+			!strncmp(path, ARCHIVE, strlen(ARCHIVE))) &&
 		!(path = token_strip(o->key, path, clock_wall_ms() / 1000, &why))) {
 		origin_say(req, 403, "text/plain; charset=utf-8", "no-store", why, strlen(why));
 		return;
@@ -429,20 +444,23 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		return;
 	}
 	file = path;
-	live = !strncmp(path, "live/", 5);
-	if (live && path[5]) {
-		size_t n = strcspn(path + 5, "/");
+	live = !strncmp(path, LIVE, strlen(LIVE));
+	tree = live || (o->archive && !strncmp(path, ARCHIVE, strlen(ARCHIVE)));
+	name = path + strlen(live ? LIVE : ARCHIVE);
+	if (tree && *name) {
+		size_t n = strcspn(name, "/");
 
-		if (!web_stream_name(path + 5, n)) {
+		if (!web_stream_name(name, n)) {
 			refuse(req, 404, "not found\n");
 			return;
 		}
-		memcpy(seen->stream, path + 5, n);
+		if (live)
+			memcpy(seen->stream, name, n);
 	} else {
 		folder = o->player;
 		if (!*path)
 			file = "index.html";
-		else if (!strncmp(path, "watch/", 6) && web_stream_name(path + 6, strlen(path + 6)))
+		else if (!strncmp(path, "watch/", 6) && is_watched(o, path + 6))
 			file = "watch.html";
 		else if (!strncmp(path, "player/", 7))
 			file = path + 7;
@@ -450,16 +468,16 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 			folder = -1;
 	}
 	kind = kind_of(file);
-	if (folder < 0 || !kind || live != (kind->role != PAGE) ||
-		(r = entry_find(o, &e, folder, file, live ? path : file, kind)) < 0) {
-		if (folder < 0 || !kind || live != (kind->role != PAGE) || r == -ENOENT || r == -ENOTDIR ||
+	if (folder < 0 || !kind || tree != (kind->role != PAGE) ||
+		(r = entry_find(o, &e, folder, file, tree ? path : file, kind)) < 0) {
+		if (folder < 0 || !kind || tree != (kind->role != PAGE) || r == -ENOENT || r == -ENOTDIR ||
 			r == -ELOOP || r == -EXDEV || r == -ENXIO || r == -EACCES || r == -ENAMETOOLONG)
 			refuse(req, 404, "not found\n");
 		else
 			refuse(req, 503, "too busy\n");
 		return;
 	}
-	seen->playlist = kind->role == PLAYLIST;
+	seen->playlist = live && kind->role == PLAYLIST;
 	send_entry(req, e);
 }
 
@@ -485,7 +503,8 @@ origin_chat_good(const char *where)
 }
 
 int
-origin_new(struct origin **out, int root, int player, const struct token_key *key, const char *chat)
+origin_new(struct origin **out, int root, int player, const struct token_key *key, bool archive,
+	const char *chat)
 {
 	struct origin *o = calloc(1, sizeof(*o));
 	bool port = chat && *chat == ':', url = chat && *chat == 'w';
@@ -498,6 +517,7 @@ origin_new(struct origin **out, int root, int player, const struct token_key *ke
 	o->root = root;
 	o->player = player;
 	o->key = key;
+	o->archive = archive;
 	*out = o;
 	return 0;
 }

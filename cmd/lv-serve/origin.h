@@ -1,5 +1,6 @@
 /*
- * origin answers requests from two folders: what is live under a root, and the player's files.
+ * origin answers requests from two folders: what is live under a root (and archived, if it is asked for),
+ * and the player's files.
  *
  * Shape:  new, then origin_answer for each request, origin_sweep about once a second, free.
  * Rule:   a file is reached below its folder only, through no symbolic link, when it is regular,
@@ -32,7 +33,8 @@ struct origin_seen {
 
 /* Where the page's chat is: "/PATH" here, ":PORT" of this host, or a ws:// or wss:// URL. */
 bool origin_chat_good(const char *where);
-int origin_new(struct origin **, int root, int player, const struct token_key *, const char *chat);
+int origin_new(struct origin **, int root, int player, const struct token_key *, bool archive,
+	const char *chat);
 void origin_answer(struct origin *, struct httpd_request *, struct origin_seen *);
 void origin_sweep(struct origin *, int64_t now_ms);
 void origin_free(struct origin **);

@@ -39,7 +39,8 @@ token_strip(const struct token_key *key, const char *path, int64_t now_s, const 
 		strspn(hmac, "0123456789abcdef") != HEX || hmac[HEX] != '/')
 		return NULL;
 	rest = hmac + HEX + 1;
-	stream = !strncmp(rest, "live/", 5) ? rest + 5 : !strncmp(rest, "watch/", 6) ? rest + 6 : "";
+	stream = !strncmp(rest, "live/", 5) ? rest + 5 : !strncmp(rest, "watch/", 6) ? rest + 6 :
+		!strncmp(rest, "archive/", 8) ? rest + 8 : "";
 	n = strcspn(stream, "/");
 	if (!web_stream_name(stream, n))
 		return NULL;

@@ -209,6 +209,31 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	[ "$(status "$U/p/$exp/$mac/live/demo/master.m3u8")" = 403 ]
 }
 
+@test "the archive is there when it is asked for, and then its pages are" {
+	mkdir -p root/archive/demo/0123456789/source
+	printf '#EXTM3U\n' >root/archive/demo/0123456789/vod.m3u8
+	head -c 1000 /dev/urandom >root/archive/demo/0123456789/source/a.m4s
+	serve
+	[ "$(status "$U/archive/demo/0123456789/vod.m3u8")" = 404 ]
+	[ "$(status "$U/watch/demo/0123456789")" = 404 ]
+	kill "$PID" && rm events
+	serve --archive
+	[ "$(status "$U/archive/demo/0123456789/vod.m3u8")" = 200 ]
+	[ "$(status -r 0-9 "$U/archive/demo/0123456789/source/a.m4s")" = 206 ]
+	[ "$(status "$U/watch/demo/0123456789")" = 200 ]
+	[ "$(status "$U/watch/demo/0123456789/x")" = 404 ]
+	[ "$(status "$U/archive/")" = 404 ]
+	kill "$PID" && rm events
+	(umask 077 && head -c 20 /dev/urandom | xxd -p >secret)
+	serve --archive --token-secret secret
+	[ "$(status "$U/archive/demo/0123456789/vod.m3u8")" = 403 ]
+	local exp mac
+	exp=$(($(date +%s) + 100))
+	mac=$(printf %s "$exp/demo" | openssl dgst -sha256 -hmac "$(cat secret)" | sed 's/.* //')
+	[ "$(status "$U/p/$exp/$mac/archive/demo/0123456789/vod.m3u8")" = 200 ]
+	[ "$(status "$U/p/$exp/$mac/watch/demo/0123456789")" = 200 ]
+}
+
 @test "no more connections than allowed, over all addresses; the next waits for its turn" {
 	serve --listen 127.0.0.1:0 --max-connections 4
 	wait_event events 5 '.event == "server.ready" and .port != '"$PORT" >/dev/null

@@ -15,7 +15,7 @@ setup_file() {
 	flvmark 01jdabcdef0 7 s1 end a.flv | lv-segment --dir live --archive archive
 	(flvmark 01jdabcdef1 7 s1 open a.flv; flvmark 01jdabcdef1 7 s2 end b.flv | tail -c +14) |
 		lv-segment --dir live2 --archive archive 2>/dev/null
-	lv-serve --root "$DIR/site" --listen 127.0.0.1:0 --events "$DIR/events" 3>&- &
+	lv-serve --root "$DIR/site" --archive --listen 127.0.0.1:0 --events "$DIR/events" 3>&- &
 	echo $! >>"$DIR/pids"
 	URL=http://127.0.0.1:$(wait_event "$DIR/events" 10 '.event=="server.ready"' | jq .port)/live/demo
 	export URL
@@ -99,4 +99,18 @@ plays_to_the_end() {
 	seeks 7.0 3
 	seeks 19.0 3
 	plays_to_the_end
+}
+
+@test "the page of a broadcast that is over plays it from its segments, and seeks" {
+	mkdir -p site/archive/demo
+	cp -r archive/01jdabcdef0 site/archive/demo/
+	lv-vod -q --playlist site/archive/demo/01jdabcdef0
+	go "${URL%/live/demo}/watch/demo/01jdabcdef0"
+	eventually 20 page_is 'document.querySelector("video").readyState >= 2 && document.querySelector("video").duration > 11.9'
+	[ "$(in_page 'document.getElementById("badge").textContent')" = RECORDING ]
+	seeks 7.0 3
+	seeks 1.0 0
+	plays_to_the_end
+	go "${URL%/live/demo}/watch/demo/01jdnothere"
+	eventually 20 page_is 'document.getElementById("message").textContent.startsWith("There is no such recording")'
 }

@@ -1,5 +1,5 @@
 // One stream: waits for it, plays it at the live edge, and starts again by itself.
-const [, prefix, last] = location.pathname.match(/^(.*)\/watch\/([^/]*)$/) ?? [, '', ''];
+const [, prefix, last, broadcast] = location.pathname.match(/^(.*)\/watch\/([^/]*)(?:\/([^/]*))?$/) ?? [, '', ''];
 const name = decodeURIComponent(last);
 const live_at = `${prefix}/live/${last}`; // a private stream's link has a signed prefix
 const master = `${live_at}/master.m3u8`;
@@ -19,6 +19,7 @@ const words = {
 	offline: 'Offline. It starts here by itself when the stream begins.',
 	denied: 'This link is not good, or no longer. Ask for a new one.',
 	unreachable: 'The server cannot be reached. Trying again…',
+	gone: 'There is no such recording, or not yet.',
 	unsupported: 'This browser cannot play the stream.',
 	stalled: 'Waiting for the picture…',
 };
@@ -26,7 +27,7 @@ const words = {
 function state(next) {
 	page.dataset.state = next;
 	$('message').textContent = words[next] ?? '';
-	$('badge').textContent = next === 'playing' || next === 'stalled' ? 'LIVE' : 'OFFLINE';
+	$('badge').textContent = broadcast ? 'RECORDING' : next === 'playing' || next === 'stalled' ? 'LIVE' : 'OFFLINE';
 	if (next !== 'playing')
 		$('latency').textContent = '';
 }
@@ -121,6 +122,23 @@ function attach() {
 	hls.attachMedia(video);
 }
 
+// A broadcast that is over: the browser's own buttons seek in it.
+function recording() {
+	const list = `${prefix}/archive/${last}/${broadcast}/vod.m3u8`;
+	page.classList.add('recording');
+	video.controls = true;
+	if (Hls) {
+		hls = new Hls();
+		hls.on(Hls.Events.ERROR, (_, error) => { if (error.fatal) state('gone'); });
+		hls.loadSource(list);
+		hls.attachMedia(video);
+	} else {
+		video.addEventListener('error', () => state('gone'));
+		video.src = list;
+	}
+	play();
+}
+
 function label(level, levels) {
 	const short = Math.min(level.width, level.height);
 	const rate = level.bitrate < 1e6 ? `${Math.round(level.bitrate / 1000)}k` : `${(level.bitrate / 1e6).toFixed(1)}M`;
@@ -202,11 +220,11 @@ video.addEventListener('waiting', () => {
 		state('stalled');
 	// A browser's own HLS stays in the quality it plays when that one has gaps; the list it has then has another.
 	clearTimeout(stuck);
-	stuck = setTimeout(() => { if (!hls && page.dataset.state === 'stalled') retry('stalled'); }, 3 * RETRY_MS);
+	stuck = setTimeout(() => { if (!hls && !broadcast && page.dataset.state === 'stalled') retry('stalled'); }, 3 * RETRY_MS);
 });
-video.addEventListener('ended', () => retry('offline'));
-video.addEventListener('error', () => { if (!hls && video.getAttribute('src')) retry('unreachable'); });
-video.addEventListener('click', toggle);
+video.addEventListener('ended', () => { if (!broadcast) retry('offline'); });
+video.addEventListener('error', () => { if (!hls && !broadcast && video.getAttribute('src')) retry('unreachable'); });
+video.addEventListener('click', () => { if (!broadcast) toggle(); });
 for (const event of ['play', 'pause'])
 	video.addEventListener(event, () => {
 		$('play').textContent = video.paused ? '▶' : '❚❚';
@@ -239,15 +257,19 @@ document.addEventListener('visibilitychange', () => {
 	if (!document.hidden && wanted && hls && $('live').dataset.at === 'behind')
 		live();
 });
-setInterval(() => { figures(); pace(); }, 500);
+if (!broadcast)
+	setInterval(() => { figures(); pace(); }, 500);
 
 $('name').textContent = name;
-document.title = `${name} – live`;
+document.title = broadcast ? `${name} – recording` : `${name} – live`;
 state('connecting');
 fetch('/site.json').then((reply) => reply.json()).then(async (site) => {
-	if (site.chat)
+	if (site.chat && !broadcast)
 		(await import('/player/chat.js')).chat(name, site.chat);
 }).catch(() => {}); // no chat then
 Hls = await library();
 window.lv = { get hls() { return hls; }, live };
-connect();
+if (broadcast)
+	recording();
+else
+	connect();
