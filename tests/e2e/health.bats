@@ -55,7 +55,7 @@ publish() { # NAME GOP OPTION...
 	wait_event events 10 '.event=="problem.ended" and .stream=="rare" and .problem=="key-frames-rare" and .dur_ms>500'
 	wait_event events 10 '.event=="broadcast.ended" and .stream=="rare"'
 
-	run ! wait "$brief"
+	! wait "$brief" || false # not in run, whose shell is no parent of it
 	grep -q "Server error: the time of this key is over" brief.end
 	wait_event events 10 '.event=="problem.began" and .stream=="brief" and .problem=="time-short"'
 	wait_event events 10 '.event=="publish.health" and .stream=="good" and .fps>27 and .fps<33 and .gop_ms==1000 and .b_frames
