@@ -50,3 +50,24 @@ box_matrix(struct buf *b)
 	for (i = 0; i < 9; i++)
 		buf_be32(b, unity[i]);
 }
+
+void
+box_media(struct buf *b, bool video)
+{
+	size_t at, dinf;
+
+	if (video) {
+		at = box_full(b, "vmhd", 0, 1);
+		box_zeros(b, 8);
+	} else {
+		at = box_full(b, "smhd", 0, 0);
+		box_zeros(b, 4);
+	}
+	box_end(b, at);
+	dinf = box_begin(b, "dinf");
+	at = box_full(b, "dref", 0, 0);
+	buf_be32(b, 1);
+	box_end(b, box_full(b, "url ", 0, 1));
+	box_end(b, at);
+	box_end(b, dinf);
+}

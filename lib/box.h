@@ -8,6 +8,7 @@
 #ifndef LV_BOX_H
 #define LV_BOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,6 @@ size_t box_full(struct buf *, const char *type, unsigned version, uint32_t flags
 void box_end(struct buf *, size_t at);
 void box_zeros(struct buf *, size_t n);
 void box_matrix(struct buf *);
+void box_media(struct buf *, bool video); /* what begins minf: vmhd or smhd, and that the data is in this file */
 
 #endif

@@ -157,7 +157,7 @@ static void
 put_media(struct buf *b, const struct fmp4_track *t)
 {
 	static const char names[2][9] = { "lv audio", "lv video" };
-	size_t mdia = box_begin(b, "mdia"), minf, dinf, at;
+	size_t mdia = box_begin(b, "mdia"), minf, at;
 
 	at = box_full(b, "mdhd", 0, 0);
 	buf_be32(b, 0);
@@ -174,20 +174,7 @@ put_media(struct buf *b, const struct fmp4_track *t)
 	buf_append(b, names[t->video], sizeof(names[0]));
 	box_end(b, at);
 	minf = box_begin(b, "minf");
-	if (t->video) {
-		at = box_full(b, "vmhd", 0, 1);
-		box_zeros(b, 8);
-	} else {
-		at = box_full(b, "smhd", 0, 0);
-		box_zeros(b, 4);
-	}
-	box_end(b, at);
-	dinf = box_begin(b, "dinf");
-	at = box_full(b, "dref", 0, 0);
-	buf_be32(b, 1);
-	box_end(b, box_full(b, "url ", 0, 1));
-	box_end(b, at);
-	box_end(b, dinf);
+	box_media(b, t->video);
 	put_tables(b, t);
 	box_end(b, minf);
 	box_end(b, mdia);

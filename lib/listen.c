@@ -10,6 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "die.h"
+#include "event.h"
+
 #define BACKLOG 4096
 
 /* The host without its brackets, and where the port begins. */
@@ -89,6 +92,36 @@ listen_name(int fd, char addr[LISTEN_TEXT], uint16_t *port)
 		return -EINVAL;
 	*port = (uint16_t)strtol(service, NULL, 10);
 	return 0;
+}
+
+int
+listen_or_die(const char *where)
+{
+	const char *why;
+	int fd = listen_open(where, &why);
+
+	if (fd < 0 && why)
+		die(EX_USAGE, 0, "--listen %s: %s", where, why);
+	if (fd < 0)
+		die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where);
+	return fd;
+}
+
+void
+listen_ready(int fd, const char *proto)
+{
+	char addr[LISTEN_TEXT];
+	uint16_t port;
+	struct event e;
+
+	if (listen_name(fd, addr, &port) < 0)
+		return;
+	event_begin(&e, "server.ready");
+	event_str(&e, "addr", addr);
+	event_int(&e, "port", port);
+	event_str(&e, "proto", proto);
+	event_send(&e);
+	inform("listening on %s port %u", addr, port);
 }
 
 int

@@ -15,6 +15,10 @@
 int listen_open(const char *where, const char **why);
 int listen_name(int fd, char addr[LISTEN_TEXT], uint16_t *port); /* what it is bound to */
 
+/* For a command's --listen: dies with the reason; and the event server.ready, with the protocol. */
+int listen_or_die(const char *where);
+void listen_ready(int fd, const char *proto);
+
 /*
  * Sockets that systemd passed on (LISTEN_FDS, for this process alone), from LISTEN_PASSED_FD on: how
  * many, made close-on-exec and non-blocking; or -ENOTSOCK when one does not listen.  The name of

@@ -258,22 +258,7 @@ put_media(struct buf *b, const struct track *t)
 static void
 put_minf(struct buf *b, const struct track *t)
 {
-	size_t at, dinf;
-
-	if (t->video) {
-		at = box_full(b, "vmhd", 0, 1);
-		box_zeros(b, 8);
-	} else {
-		at = box_full(b, "smhd", 0, 0);
-		box_zeros(b, 4);
-	}
-	box_end(b, at);
-	dinf = box_begin(b, "dinf");
-	at = box_full(b, "dref", 0, 0);
-	buf_be32(b, 1);
-	box_end(b, box_full(b, "url ", 0, 1));
-	box_end(b, at);
-	box_end(b, dinf);
+	box_media(b, t->video);
 }
 
 static void
@@ -526,7 +511,7 @@ put_track(struct mp4_writer *w, int i)
 	container(b, "mdia", s.mdia);
 	put_media(b, t);
 	container(b, "minf", s.minf);
-	put_minf(b, t);
+	box_media(b, t->video);
 	container(b, "stbl", s.stbl);
 	put_stsd(b, t);
 	table(b, "stts", 0, t->times, 8);

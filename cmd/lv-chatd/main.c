@@ -203,38 +203,6 @@ on_page(void *ctx, const char *path, char *body, size_t cap)
 }
 
 static void
-ready(int fd)
-{
-	char addr[LISTEN_TEXT];
-	uint16_t port;
-	struct event e;
-
-	if (listen_name(fd, addr, &port) < 0)
-		return;
-	event_begin(&e, "server.ready");
-	event_str(&e, "addr", addr);
-	event_int(&e, "port", port);
-	event_str(&e, "proto", "ws");
-	event_send(&e);
-	inform("listening on %s port %u", addr, port);
-}
-
-static void
-listen_on(const char *where)
-{
-	const char *why;
-	int fd = listen_open(where, &why);
-
-	if (fd < 0 && why)
-		die(EX_USAGE, 0, "--listen %s: %s", where, why);
-	if (fd < 0)
-		die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where);
-	if (ws_listen(hall.ws, fd) < 0)
-		die(EX_USAGE, 0, "--listen: too many addresses");
-	ready(fd);
-}
-
-static void
 usage_check(void)
 {
 	char **o;
@@ -284,7 +252,7 @@ main(int argc, char **argv)
 	ev_signal term, intr, hup;
 	struct ev_loop *loop;
 	const char *why = "cannot start";
-	int status, i, r;
+	int status, fd, i, r;
 
 	opt_parse(argc, argv, options, "", 0, 0);
 	usage_check();
@@ -313,8 +281,12 @@ main(int argc, char **argv)
 	ev_signal_start(loop, &term);
 	ev_signal_start(loop, &intr);
 	ev_signal_start(loop, &hup);
-	for (i = 0; listens[i]; i++)
-		listen_on(listens[i]);
+	for (i = 0; listens[i]; i++) {
+		fd = listen_or_die(listens[i]);
+		if (ws_listen(hall.ws, fd) < 0)
+			die(EX_USAGE, 0, "--listen: too many addresses");
+		listen_ready(fd, "ws");
+	}
 	ev_run(loop, 0);
 	hall_close(&hall);
 	ticket_key_free(&hall.key);

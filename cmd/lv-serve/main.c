@@ -215,36 +215,6 @@ take_secret(void)
 		die(EX_DATAERR, 0, "%s is not a secret of 16 bytes or more", secret_path);
 }
 
-static void
-ready(int fd)
-{
-	char addr[LISTEN_TEXT];
-	uint16_t port;
-	struct event e;
-
-	if (listen_name(fd, addr, &port) < 0)
-		return;
-	event_begin(&e, "server.ready");
-	event_str(&e, "addr", addr);
-	event_int(&e, "port", port);
-	event_str(&e, "proto", cert_path ? "https" : "http");
-	event_send(&e);
-	inform("listening on %s port %u", addr, port);
-}
-
-static int
-listen_on(const char *where)
-{
-	const char *why;
-	int fd = listen_open(where, &why);
-
-	if (fd < 0 && why)
-		die(EX_USAGE, 0, "--listen %s: %s", where, why);
-	if (fd < 0)
-		die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where);
-	return fd;
-}
-
 static int
 player_open(void)
 {
@@ -310,7 +280,7 @@ main(int argc, char **argv)
 	if (secret_path)
 		take_secret();
 	for (i = 0; i < n; i++)
-		fds[i] = listen_on(listens[i]);
+		fds[i] = listen_or_die(listens[i]);
 	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
 	server.started_ms = clock_mono_ms();
@@ -333,7 +303,7 @@ main(int argc, char **argv)
 	ev_timer_init(&server.tick, on_tick, 1, 1);
 	ev_timer_start(loop, &server.tick);
 	for (i = 0; i < n; i++)
-		ready(fds[i]);
+		listen_ready(fds[i], cert_path ? "https" : "http");
 	ev_run(loop, 0);
 	httpd_free(&server.httpd);
 	viewers_free(&server.viewers);

@@ -174,23 +174,6 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 	}
 }
 
-static void
-ready(const struct listener *l)
-{
-	char addr[LISTEN_TEXT];
-	uint16_t port;
-	struct event e;
-
-	if (listen_name(l->fd, addr, &port) < 0)
-		return;
-	event_begin(&e, "server.ready");
-	event_str(&e, "addr", addr);
-	event_int(&e, "port", port);
-	event_str(&e, "proto", protos[l->kind]);
-	event_send(&e);
-	inform("listening on %s port %u", addr, port);
-}
-
 void
 listeners_start(void)
 {
@@ -200,7 +183,7 @@ listeners_start(void)
 		ev_io_init(&l->io, on_accept, l->fd, EV_READ);
 		l->io.data = l;
 		ev_io_start(door.loop, &l->io);
-		ready(l);
+		listen_ready(l->fd, protos[l->kind]);
 	}
 }
 

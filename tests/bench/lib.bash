@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 set -euo pipefail
 ROOT=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
+# shellcheck source=tests/lib/wait.bash
+source "$ROOT/tests/lib/wait.bash"
 export PATH="$ROOT/build/bin:$ROOT/build/bench:/usr/sbin:$PATH"
 RUNS=${RUNS:-5}
 WORK=$(mktemp -d)

@@ -312,16 +312,17 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 @test "a full disk under the journal: it is said, and pushing goes on" {
 	unshare -rm true 2>/dev/null || skip "no namespaces"
 	cat >inside <<-'END'
+		source "$ROOT/tests/lib/wait.bash"
 		mount -t tmpfs -o size=256k tmpfs root && mkdir -p root/live/a
 		lv-s3push --root root --dest "s3://$1" --endpoint "$S3_URL" --events events 2>err & pid=$!
-		until grep -qs tree.watched events; do sleep 0.05; done
+		wait_event events 20 '.event == "tree.watched"'
 		echo segment >root/live/a/1.ts
 		cat /dev/zero >root/full 2>/dev/null
 		for n in 2 3 4; do ln root/live/a/1.ts root/live/a/$n.ts; done
-		until grep -qs 4.ts events; do sleep 0.05; done
+		wait_event events 20 '.event == "object.pushed" and (.path // .key | test("4.ts"))'
 		kill $pid; wait $pid
 	END
-	timeout 60 unshare -rm sh inside "$B" 3>&-
+	timeout 60 unshare -rm bash inside "$B" 3>&-
 	stored live/a/4.ts
 }
 
