@@ -27,7 +27,7 @@ hash_random(void *to, size_t n)
 }
 
 int
-hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t size)
+hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t offset, uint64_t size)
 {
 	static uint8_t part[64 << 10];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -36,7 +36,8 @@ hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t size)
 	int r = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
 
 	while (!r && at < size) {
-		n = pread(fd, part, size - at < sizeof(part) ? (size_t)(size - at) : sizeof(part), (off_t)at);
+		n = pread(fd, part, size - at < sizeof(part) ? (size_t)(size - at) : sizeof(part),
+			(off_t)(offset + at));
 		if (n <= 0)
 			r = n < 0 ? -errno : -ESTALE;
 		else if (EVP_DigestUpdate(ctx, part, (size_t)n) != 1)

@@ -9,7 +9,7 @@
 
 int hash_sha256(uint8_t out[HASH_BYTES], const void *data, size_t n); /* 0 or -EIO */
 int hash_hmac(uint8_t out[HASH_BYTES], const void *key, size_t, const void *data, size_t); /* SHA-256 */
-int hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t size); /* from its start; -ESTALE: it is shorter */
+int hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t offset, uint64_t size); /* -ESTALE: it is shorter */
 #define HASH_MD5_TEXT 25
 int hash_md5_text(char text[HASH_MD5_TEXT], const void *, size_t); /* in base64, for Content-MD5 */
 int hash_random(void *, size_t n); /* 0 or -EIO */

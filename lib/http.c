@@ -24,7 +24,9 @@ struct call {
 	struct buf response;
 	const void *body;
 	int fd;
-	uint64_t size, sent;
+	uint64_t offset, size, sent;
+	int error; /* ours, which ended it */
+	int (*take)(void *ctx, int status, const void *, size_t);
 	bool paused, barred; /* barred: an address that is not public */
 	void (*done)(void *ctx, const struct http_response *);
 	void *ctx;
@@ -79,13 +81,14 @@ error_of(CURLcode code)
 static void
 finish(struct call *c, CURLcode code)
 {
-	struct http_response r = { .error = error_of(code), .handle = c->easy };
+	struct http_response r = { .error = code && c->error ? c->error : error_of(code), .handle = c->easy };
 	long status = 0;
 
 	if (!r.error)
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	r.status = (int)status;
 	r.why = r.error && c->barred ? "its address is a private one" :
+		r.error == -EMSGSIZE ? "its answer is too long" :
 		r.error ? (c->why[0] ? c->why : curl_easy_strerror(code)) : "";
 	r.size = buf_len(&c->response);
 	buf_u8(&c->response, 0);
@@ -222,7 +225,7 @@ read_body(char *to, size_t size, size_t count, void *ctx)
 	if (c->body) {
 		memcpy(to, (const char *)c->body + c->sent, cap);
 		n = (ssize_t)cap;
-	} else if ((n = pread(c->fd, to, cap, (off_t)c->sent)) < 0 || (!n && cap)) {
+	} else if ((n = pread(c->fd, to, cap, (off_t)(c->offset + c->sent))) < 0 || (!n && cap)) {
 		return CURL_READFUNC_ABORT; /* the file became shorter */
 	}
 	c->sent += (uint64_t)n;
@@ -246,8 +249,12 @@ static size_t
 take_response(char *p, size_t size, size_t count, void *ctx)
 {
 	struct call *c = ctx;
+	long status = 0;
 
-	return buf_append(&c->response, p, size * count) < 0 ? 0 : size * count;
+	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	c->error = c->take && status / 100 == 2 ? c->take(c->ctx, (int)status, p, size * count) :
+		buf_append(&c->response, p, size * count);
+	return c->error < 0 ? 0 : size * count;
 }
 
 /* Whatever the name of a host is said to be, at the moment of connecting. */
@@ -362,6 +369,8 @@ http_send(struct http *h, const struct http_request *rq)
 	c->http = h;
 	c->body = rq->body;
 	c->fd = rq->fd;
+	c->offset = rq->offset;
+	c->take = rq->take;
 	c->size = rq->size;
 	c->done = rq->done;
 	c->ctx = rq->ctx;

@@ -7,7 +7,8 @@
  * Owner:  url and headers are copied; body, or the descriptor, is borrowed until done.
  * Errors: http_send gives -ENOMEM or -EINVAL; all else comes to done: status, or 0 with an error
  *         (-ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, -EPROTO for TLS, -ESTALE when a file
- *         became shorter, -EIO) and why in words.
+ *         became shorter, -EMSGSIZE for an answer that is too long, -EIO; what take gave) and why
+ *         in words.
  * Limits: connect_ms to connect; stall_ms without a byte in either direction (curl may
  *         take 6 s to notice that it began); max_response bytes.
  *         HTTP/1.1, no redirects followed, nothing decoded; paths are sent as they are.
@@ -45,9 +46,11 @@ struct http_response {
 struct http_request {
 	const char *method, *url;
 	const char *const *headers; /* "Name: value", ended by NULL */
-	const void *body;           /* NULL: size bytes of fd, from its start */
+	const void *body;           /* NULL: size bytes of fd, from offset on */
 	int fd;
-	uint64_t size;
+	uint64_t offset, size;
+	/* The bytes of a good answer (2xx) as they come, in place of body; under 0 is its error. */
+	int (*take)(void *ctx, int status, const void *, size_t);
 	void (*done)(void *ctx, const struct http_response *);
 	void *ctx;
 };

@@ -1,21 +1,16 @@
-#include "s3.h"
+#include "s3_parts.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "buf.h"
 #include "clock.h"
 #include "hash.h"
-#include "sigv4.h"
 #include "web.h"
-#include "xml.h"
 
-#define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-#define HEADERS 10
+#define HEADERS 12
 
 struct s3 {
 	struct http *http;
@@ -23,14 +18,6 @@ struct s3 {
 	char *bucket, *region, *scheme, *host, *endpoint;
 	bool virtual;
 	int64_t skew_s;
-};
-
-struct task {
-	struct s3 *s3;
-	enum { PUT, GET, HEAD, LIST, DELETE } kind;
-	s3_done *done;
-	void *ctx;
-	struct buf body; /* of a deletion */
 };
 
 int
@@ -125,121 +112,6 @@ s3_endpoint(const struct s3 *s)
 	return s->endpoint;
 }
 
-struct listing {
-	struct s3_entry *entries;
-	size_t n;
-	struct s3_entry now;
-	char *next;
-	bool more;
-	int error;
-};
-
-static int64_t
-parse_time(const char *text)
-{
-	struct tm tm = { 0 };
-
-	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) * 1000 : 0;
-}
-
-static void
-set_etag(char to[64], const char *etag)
-{
-	size_t n;
-
-	etag += *etag == '"';
-	n = strcspn(etag, "\"");
-	snprintf(to, 64, "%.*s", (int)n, etag);
-}
-
-static void
-on_listed(void *ctx, const char *name, const char *text)
-{
-	struct listing *l = ctx;
-
-	if (!strcmp(name, "Key")) {
-		free(l->now.key);
-		if (!(l->now.key = strdup(text)))
-			l->error = -ENOMEM;
-	} else if (!strcmp(name, "Size")) {
-		l->now.size = strtoull(text, NULL, 10);
-	} else if (!strcmp(name, "LastModified")) {
-		l->now.changed_ms = parse_time(text);
-	} else if (!strcmp(name, "ETag")) {
-		set_etag(l->now.etag, text);
-	} else if (!strcmp(name, "IsTruncated")) {
-		l->more = !strcmp(text, "true");
-	} else if (!strcmp(name, "NextContinuationToken")) {
-		free(l->next);
-		if (!(l->next = strdup(text)))
-			l->error = -ENOMEM;
-	} else if (!strcmp(name, "Contents") && l->now.key && l->n < S3_KEYS) {
-		l->entries[l->n++] = l->now;
-		memset(&l->now, 0, sizeof(l->now));
-	}
-}
-
-static void
-end_list(struct task *t, struct s3_result *r, const struct http_response *hr)
-{
-	struct listing l = { .entries = calloc(S3_KEYS, sizeof(*l.entries)) };
-	size_t i;
-
-	if (!l.entries)
-		l.error = -ENOMEM;
-	else
-		xml_each(hr->body, hr->size, on_listed, &l);
-	if (l.error) {
-		r->fault.verdict = S3_AWAY;
-		snprintf(r->fault.why, sizeof(r->fault.why), "out of memory");
-	}
-	r->entries = l.entries;
-	r->nentries = l.n;
-	r->next = l.more ? l.next : NULL;
-	t->done(t->ctx, r);
-	for (i = 0; i < l.n; i++)
-		free(l.entries[i].key);
-	free(l.now.key);
-	free(l.entries);
-	free(l.next);
-}
-
-struct deletion {
-	struct s3_result *result;
-	char code[64];
-};
-
-/* A deletion is answered with 200, and each key that stays has an <Error> in it. */
-static void
-on_deleted(void *ctx, const char *name, const char *text)
-{
-	struct deletion *d = ctx;
-
-	if (!strcmp(name, "Code"))
-		snprintf(d->code, sizeof(d->code), "%s", text);
-	if (strcmp(name, "Error"))
-		return;
-	if (!d->result->undeleted++) {
-		d->result->fault.verdict = strcmp(d->code, "AccessDenied") ? S3_AWAY : S3_CONFIG;
-		snprintf(d->result->fault.code, sizeof(d->result->fault.code), "%s", d->code);
-		snprintf(d->result->fault.why, sizeof(d->result->fault.why), "an object is not deleted: %s",
-			d->code);
-	}
-}
-
-static void
-end_head(struct s3_entry *e, const struct http_response *hr)
-{
-	const char *size = http_header(hr, "Content-Length"), *etag = http_header(hr, "ETag");
-	const char *date = http_header(hr, "Last-Modified");
-	int64_t when;
-
-	e->size = size ? strtoull(size, NULL, 10) : 0;
-	set_etag(e->etag, etag ? etag : "");
-	if (date && !web_date(date, &when))
-		e->changed_ms = when * 1000;
-}
-
 /* A server that says by how far our clock is wrong is believed. */
 static void
 take_time(struct s3 *s, struct s3_result *r, const struct http_response *hr)
@@ -259,58 +131,61 @@ take_time(struct s3 *s, struct s3_result *r, const struct http_response *hr)
 		(long long)-s->skew_s);
 }
 
+void
+s3_call_judge(struct s3_call *c, struct s3_result *r, const struct http_response *hr, int status)
+{
+	struct s3 *s = c->s3;
+	struct s3_about about = { s->bucket, s->cred.id, s->region, s->endpoint,
+		http_header(hr, "x-amz-bucket-region") };
+
+	if (about.bucket_region && !strcmp(about.bucket_region, s->region))
+		about.bucket_region = NULL;
+	s3_judge(&r->fault, &about, status, hr->body, hr->size);
+	take_time(s, r, hr);
+}
+
+/* No answer came, or not all of it. */
+static void
+judge_silence(struct s3_call *c, struct s3_result *r, const struct http_response *hr)
+{
+	r->error = hr->error;
+	r->fault.verdict = c->refused || hr->error == -EMSGSIZE ? S3_NEVER :
+		hr->error == -ESTALE ? S3_AGAIN : hr->error == -EPROTO ? S3_CONFIG : S3_AWAY;
+	snprintf(r->fault.why, sizeof(r->fault.why), "%s: %s", c->s3->endpoint, hr->why);
+}
+
 static void
 on_response(void *ctx, const struct http_response *hr)
 {
-	struct task *t = ctx;
-	struct s3 *s = t->s3;
-	struct s3_result r = { .error = hr->error };
-	struct s3_entry entry = { 0 };
+	struct s3_call *c = ctx;
+	struct s3_result r = { .body = hr->body, .size = hr->size };
 	const char *after;
 
 	if (hr->error) {
-		r.fault.verdict = hr->error == -ESTALE ? S3_AGAIN : hr->error == -EPROTO ? S3_CONFIG : S3_AWAY;
-		snprintf(r.fault.why, sizeof(r.fault.why), "%s: %s", s->endpoint, hr->why);
+		judge_silence(c, &r, hr);
 	} else {
-		struct s3_about about = { s->bucket, s->cred.id, s->region, s->endpoint,
-			http_header(hr, "x-amz-bucket-region") };
-
-		if (about.bucket_region && !strcmp(about.bucket_region, s->region))
-			about.bucket_region = NULL;
-		s3_judge(&r.fault, &about, hr->status, hr->body, hr->size);
-		take_time(s, &r, hr);
+		s3_call_judge(c, &r, hr, hr->status);
 		if ((after = http_header(hr, "Retry-After")))
 			r.retry_after_ms = (int)(strtol(after, NULL, 10) % 3600) * 1000;
 	}
-	r.body = hr->body;
-	r.size = hr->size;
-	if (t->kind == LIST && !hr->error && r.fault.verdict == S3_OK) {
-		end_list(t, &r, hr);
-	} else {
-		struct deletion d = { .result = &r };
-
-		if (t->kind == DELETE && !hr->error && r.fault.verdict == S3_OK)
-			xml_each(hr->body, hr->size, on_deleted, &d);
-		if (t->kind == HEAD && !hr->error && r.fault.verdict == S3_OK) {
-			end_head(&entry, hr);
-			r.entries = &entry;
-			r.nentries = 1;
-		}
-		t->done(t->ctx, &r);
-	}
-	buf_free(&t->body);
-	free(t);
+	if (c->answered && r.fault.verdict == S3_OK)
+		c->answered(c, &r, hr);
+	else
+		c->done(c->ctx, &r);
+	buf_free(&c->body);
+	free(c);
 }
 
-struct request {
-	const char *method, *key; /* key: NULL for the bucket itself */
-	const struct sigv4_pair *query;
-	size_t nquery;
-	const char *type, *cache, *md5, *hash;
-	const void *body;
-	int fd;
-	uint64_t size;
-};
+/* A server that does not know ranges sends the whole object, with another status. */
+static int
+on_bytes(void *ctx, int status, const void *data, size_t n)
+{
+	struct s3_call *c = ctx;
+	int r = c->part && status != 206 ? -EPROTO : c->take(c->ctx, data, n);
+
+	c->refused = r < 0;
+	return r;
+}
 
 static void
 add(struct sigv4_pair *pairs, size_t *n, const char *name, const char *value)
@@ -321,25 +196,27 @@ add(struct sigv4_pair *pairs, size_t *n, const char *name, const char *value)
 
 /* The header lines, text as one run of strings that end in NUL; the signature last. */
 static int
-build_headers(struct s3 *s, const struct request *rq, const char *path, struct buf *text,
+build_headers(struct s3 *s, const struct s3_request *rq, const char *path, struct buf *text,
 	size_t at[HEADERS], size_t *n)
 {
 	struct sigv4_pair pairs[HEADERS];
 	struct sigv4_key key = { s->cred.id, s->cred.secret, s->region, "s3" };
 	char date[SIGV4_TIME];
 	struct sigv4_request signing = { .method = rq->method, .path = path, .query = rq->query,
-		.headers = pairs, .nquery = rq->nquery, .payload = rq->hash };
+		.headers = pairs, .nquery = rq->nquery, .payload = rq->hash ? rq->hash : S3_NO_BYTES };
 	size_t i;
 	int r;
 
 	sigv4_time(date, clock_wall_ms() / 1000 + s->skew_s);
 	add(pairs, &signing.nheaders, "host", s->host);
 	add(pairs, &signing.nheaders, "x-amz-date", date);
-	add(pairs, &signing.nheaders, "x-amz-content-sha256", rq->hash);
+	add(pairs, &signing.nheaders, "x-amz-content-sha256", signing.payload);
 	add(pairs, &signing.nheaders, "x-amz-security-token", s->cred.token);
 	add(pairs, &signing.nheaders, "content-type", rq->type);
 	add(pairs, &signing.nheaders, "cache-control", rq->cache);
 	add(pairs, &signing.nheaders, "content-md5", rq->md5);
+	add(pairs, &signing.nheaders, "range", rq->range);
+	add(pairs, &signing.nheaders, "if-match", rq->match);
 	for (i = 0; i < signing.nheaders; i++) {
 		at[(*n)++] = buf_len(text);
 		buf_printf(text, "%s: %s", pairs[i].name, pairs[i].value);
@@ -353,9 +230,10 @@ build_headers(struct s3 *s, const struct request *rq, const char *path, struct b
 	return text->error;
 }
 
-static int
-request(struct s3 *s, struct task *t, const struct request *rq)
+int
+s3_call_send(struct s3_call *c, const struct s3_request *rq)
 {
+	struct s3 *s = c->s3;
 	struct buf path = { 0 }, url = { 0 }, text = { 0 };
 	const char *lines[HEADERS + 1] = { NULL };
 	size_t at[HEADERS], n = 0, i;
@@ -377,12 +255,14 @@ request(struct s3 *s, struct task *t, const struct request *rq)
 		goto out;
 	for (i = 0; i < n; i++)
 		lines[i] = (const char *)buf_data(&text) + at[i];
-	r = http_send(s->http, &(struct http_request){ rq->method, (const char *)buf_data(&url), lines,
-				       rq->body, rq->fd, rq->size, on_response, t });
+	r = http_send(s->http, &(struct http_request){ .method = rq->method,
+				       .url = (const char *)buf_data(&url), .headers = lines, .body = rq->body,
+				       .fd = rq->fd, .offset = rq->offset, .size = rq->size,
+				       .take = c->take ? on_bytes : NULL, .done = on_response, .ctx = c });
 out:
 	if (r < 0) {
-		buf_free(&t->body);
-		free(t);
+		buf_free(&c->body);
+		free(c);
 	}
 	buf_free(&path);
 	buf_free(&url);
@@ -390,111 +270,101 @@ out:
 	return r;
 }
 
-static struct task *
-task_new(struct s3 *s, int kind, s3_done *done, void *ctx)
-{
-	struct task *t = calloc(1, sizeof(*t));
-
-	if (t) {
-		t->s3 = s;
-		t->kind = kind;
-		t->done = done;
-		t->ctx = ctx;
-	}
-	return t;
-}
-
+/* With an object's bytes, from memory or from its file. */
 int
-s3_put(struct s3 *s, const struct s3_object *o, s3_done *done, void *ctx)
+s3_call_object(struct s3_call *c, struct s3_request *rq, const struct s3_object *o)
 {
-	struct task *t;
 	char hex[SIGV4_HEX];
 	uint8_t digest[HASH_BYTES];
-	int r;
+	int r = o->size > S3_OBJECT_MAX ? -EFBIG : 0;
 
-	if (o->size > S3_OBJECT_MAX)
-		return -EFBIG;
-	if (o->data)
-		r = hash_sha256(digest, o->data, (size_t)o->size);
-	else
-		r = hash_file(digest, o->fd, o->size);
-	if (r < 0)
+	if (!r)
+		r = o->data ? hash_sha256(digest, o->data, (size_t)o->size) :
+			hash_file(digest, o->fd, o->offset, o->size);
+	if (r < 0) {
+		free(c);
 		return r;
+	}
 	sigv4_hex(hex, digest);
-	if (!(t = task_new(s, PUT, done, ctx)))
-		return -ENOMEM;
-	return request(s, t, &(struct request){ .method = "PUT", .key = o->key, .type = o->type,
-				     .cache = o->cache, .hash = hex, .body = o->data, .fd = o->fd,
-				     .size = o->size });
-}
-
-static int
-ask(struct s3 *s, int kind, const char *method, const char *key, s3_done *done, void *ctx)
-{
-	struct task *t = task_new(s, kind, done, ctx);
-
-	return t ? request(s, t, &(struct request){ .method = method, .key = key, .hash = EMPTY }) : -ENOMEM;
+	rq->method = "PUT";
+	rq->key = o->key;
+	rq->hash = hex;
+	rq->body = o->data;
+	rq->fd = o->fd;
+	rq->offset = o->offset;
+	rq->size = o->size;
+	return s3_call_send(c, rq);
 }
 
 int
-s3_get(struct s3 *s, const char *key, s3_done *done, void *ctx)
+s3_call_post(struct s3_call *c, struct s3_request *rq)
 {
-	return ask(s, GET, "GET", key, done, ctx);
+	char hex[SIGV4_HEX], md5[HASH_MD5_TEXT];
+	int r = c->body.error;
+
+	if (r < 0 || (r = sigv4_hash(hex, buf_data(&c->body), buf_len(&c->body))) < 0 ||
+		(r = hash_md5_text(md5, buf_data(&c->body), buf_len(&c->body))) < 0) {
+		buf_free(&c->body);
+		free(c);
+		return r;
+	}
+	rq->method = "POST";
+	rq->type = "application/xml";
+	rq->md5 = md5;
+	rq->hash = hex;
+	rq->body = buf_data(&c->body);
+	rq->size = buf_len(&c->body);
+	return s3_call_send(c, rq);
 }
 
-int
-s3_head(struct s3 *s, const char *key, s3_done *done, void *ctx)
+struct s3_call *
+s3_call_new(struct s3 *s, s3_done *done, void *ctx)
 {
-	return ask(s, HEAD, "HEAD", key, done, ctx);
+	struct s3_call *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		c->s3 = s;
+		c->done = done;
+		c->ctx = ctx;
+	}
+	return c;
 }
 
-int
-s3_list(struct s3 *s, const char *prefix, const char *from, s3_done *done, void *ctx)
+void
+s3_answered_page(struct s3_call *c, struct s3_result *r, const struct http_response *hr)
 {
-	const struct sigv4_pair query[] = { { "list-type", "2" }, { "prefix", prefix },
-		{ "continuation-token", from } };
-	struct task *t = task_new(s, LIST, done, ctx);
+	struct s3_page page;
 
-	return t ? request(s, t, &(struct request){ .method = "GET", .query = query,
-					  .nquery = from ? 3 : 2, .hash = EMPTY }) : -ENOMEM;
+	if (s3_page_read(&page, hr->body, hr->size) < 0) {
+		r->fault.verdict = S3_AWAY;
+		snprintf(r->fault.why, sizeof(r->fault.why), "%s answers with a list that cannot be read",
+			c->s3->endpoint);
+	} else {
+		r->entries = page.entries;
+		r->nentries = page.n;
+		r->next = page.next;
+	}
+	c->done(c->ctx, r);
+	s3_page_free(&page);
 }
 
-static void
-add_escaped(struct buf *b, const char *s)
+void
+s3_answered_put(struct s3_call *c, struct s3_result *r, const struct http_response *hr)
+{
+	const char *etag = http_header(hr, "ETag");
+	char text[S3_ETAG];
+
+	s3_etag_set(text, etag ? etag : "");
+	r->etag = text;
+	c->done(c->ctx, r);
+}
+
+void
+s3_xml_escape(struct buf *b, const char *s)
 {
 	for (; *s; s++)
 		if (strchr("<>&\"'\r", *s))
 			buf_printf(b, "&#%d;", *s);
 		else
 			buf_u8(b, (uint8_t)*s);
-}
-
-int
-s3_delete(struct s3 *s, const char *const *keys, size_t n, s3_done *done, void *ctx)
-{
-	static const struct sigv4_pair query[] = { { "delete", "" } };
-	struct task *t = task_new(s, DELETE, done, ctx);
-	char hex[SIGV4_HEX], md5[HASH_MD5_TEXT];
-	size_t i;
-	int r;
-
-	if (!t)
-		return -ENOMEM;
-	buf_printf(&t->body, "<Delete><Quiet>true</Quiet>");
-	for (i = 0; i < n && i < S3_KEYS; i++) {
-		buf_printf(&t->body, "<Object><Key>");
-		add_escaped(&t->body, keys[i]);
-		buf_printf(&t->body, "</Key></Object>");
-	}
-	buf_printf(&t->body, "</Delete>");
-	if ((r = t->body.error) < 0 ||
-		(r = sigv4_hash(hex, buf_data(&t->body), buf_len(&t->body))) < 0 ||
-		(r = hash_md5_text(md5, buf_data(&t->body), buf_len(&t->body))) < 0) {
-		buf_free(&t->body);
-		free(t);
-		return r;
-	}
-	return request(s, t, &(struct request){ .method = "POST", .query = query, .nquery = 1,
-				     .type = "application/xml", .md5 = md5, .hash = hex,
-				     .body = buf_data(&t->body), .size = buf_len(&t->body) });
 }

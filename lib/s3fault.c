@@ -92,7 +92,8 @@ s3_judge(struct s3_fault *f, const struct s3_about *a, int status, const void *b
 		snprintf(f->why, sizeof(f->why), "there is no bucket %s at %s", a->bucket, a->endpoint);
 	} else if (status == 404) {
 		f->verdict = S3_MISSING;
-		snprintf(f->why, sizeof(f->why), "there is no such object");
+		snprintf(f->why, sizeof(f->why), "there is no such %s",
+			strcmp(x.code, "NoSuchUpload") ? "object" : "upload");
 	} else if (status == 401 || status == 403) {
 		judge_refusal(f, a, &x);
 	} else if (among(x.code, changed) || status == 409) {
@@ -103,6 +104,9 @@ s3_judge(struct s3_fault *f, const struct s3_about *a, int status, const void *b
 		f->verdict = S3_AWAY;
 		snprintf(f->why, sizeof(f->why), "%s answers %d%s%s", a->endpoint, status,
 			x.code[0] ? " " : "", x.code);
+	} else if (status == 412) {
+		f->verdict = S3_NEVER;
+		snprintf(f->why, sizeof(f->why), "it is not the object that it was");
 	} else {
 		f->verdict = S3_NEVER;
 		snprintf(f->why, sizeof(f->why), "%s answers %d%s%s%s%s", a->endpoint, status,

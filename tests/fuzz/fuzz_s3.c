@@ -5,6 +5,7 @@
 
 #include "s3cred.h"
 #include "s3fault.h"
+#include "s3page.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = malloc(size + 1);
 	struct s3_fault fault;
 	struct s3cred cred;
+	struct s3_page page;
 	size_t i;
 
 	if (!text)
@@ -29,6 +31,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	s3cred_parse(&cred, text, "default");
+	if (!s3_page_read(&page, text, size) && page.n > S3_KEYS)
+		abort();
+	s3_page_free(&page);
 	free(text);
 	return 0;
 }

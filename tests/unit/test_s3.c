@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "s3cred.h"
 #include "s3fault.h"
+#include "s3page.h"
 #include "xml.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -35,6 +36,8 @@ faults(void **state)
 		{ 404, ERROR("NoSuchBucket", ""), NULL, S3_CONFIG, "there is no bucket b at http://h" },
 		{ 404, ERROR("NoSuchKey", ""), NULL, S3_MISSING, "there is no such object" },
 		{ 404, "", NULL, S3_MISSING, "there is no such object" },
+		{ 404, ERROR("NoSuchUpload", ""), NULL, S3_MISSING, "there is no such upload" },
+		{ 412, ERROR("PreconditionFailed", ""), NULL, S3_NEVER, "it is not the object that it was" },
 		{ 400, ERROR("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"), NULL, S3_CONFIG,
 			"bucket b is in region eu-west-1, not us-east-1: use --region eu-west-1" },
 		{ 301, ERROR("PermanentRedirect", ""), "eu-west-2", S3_CONFIG,
@@ -125,11 +128,58 @@ documents(void **state)
 	}
 }
 
+/* Lists as Amazon, radosgw and Swift word them. */
+static void
+pages(void **state)
+{
+	static const struct {
+		const char *xml, *want;
+		int r;
+	} table[] = {
+		{ "<ListBucketResult><Name>b</Name><Prefix>p/</Prefix><EncodingType>url</EncodingType>"
+		  "<IsTruncated>true</IsTruncated><Contents><Key>p/a+b%2Bc%25%C3%A9</Key><LastModified>2025-06-01"
+		  "T00:00:01.000Z</LastModified><ETag>&quot;ab&quot;</ETag><Size>7</Size></Contents><Contents><Key>p/2"
+		  "</Key><Size>8</Size></Contents><NextContinuationToken>t+=/</NextContinuationToken></ListBucketResult>",
+			"p/a b+c%\xc3\xa9 - 0 7 1748736001000 ab;p/2 - 0 8 0 ;next t+=/", 0 },
+		{ "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a%20b+c</Key></Contents>"
+		  "</ListBucketResult>", "a%20b+c - 0 0 0 ;next -", 0 },
+		{ "<ListPartsResult><Key>k</Key><UploadId>u</UploadId><NextPartNumberMarker>2</NextPartNumberMarker>"
+		  "<IsTruncated>true</IsTruncated><Part><PartNumber>1</PartNumber><ETag>e1</ETag><Size>5</Size></Part>"
+		  "<Part><PartNumber>2</PartNumber><ETag>\"e2\"</ETag><Size>6</Size></Part></ListPartsResult>",
+			"- - 1 5 0 e1;- - 2 6 0 e2;next 2", 0 },
+		{ "<ListMultipartUploadsResult><NextKeyMarker>a b</NextKeyMarker><NextUploadIdMarker>u9"
+		  "</NextUploadIdMarker><IsTruncated>true</IsTruncated><Upload><Key>a b</Key><UploadId>u9</UploadId>"
+		  "<Initiated>2025-06-01T00:00:02Z</Initiated></Upload></ListMultipartUploadsResult>",
+			"a b u9 0 0 1748736002000 ;next u9 a b", 0 },
+		{ "<ListBucketResult><Contents><Key>a</Key></Contents>", "a - 0 0 0 ;next -", -EBADMSG },
+		{ "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>", "next -", -EBADMSG },
+		{ "<html><body>Bad Gateway</body></html>", "next -", -EBADMSG },
+	};
+	struct s3_page page;
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < COUNT(table); i++) {
+		struct buf b = { 0 };
+
+		assert_int_equal(s3_page_read(&page, table[i].xml, strlen(table[i].xml)), table[i].r);
+		for (j = 0; j < page.n; j++)
+			buf_printf(&b, "%s %s %d %d %lld %s;", page.entries[j].key ? page.entries[j].key : "-",
+				page.entries[j].upload ? page.entries[j].upload : "-", page.entries[j].part,
+				(int)page.entries[j].size, (long long)page.entries[j].changed_ms, page.entries[j].etag);
+		buf_printf(&b, "next %s", page.next ? page.next : "-");
+		buf_u8(&b, 0);
+		assert_string_equal((const char *)buf_data(&b), table[i].want);
+		buf_free(&b);
+		s3_page_free(&page);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(faults), cmocka_unit_test(keys),
-		cmocka_unit_test(documents) };
+		cmocka_unit_test(documents), cmocka_unit_test(pages) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
