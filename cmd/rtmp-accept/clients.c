@@ -49,6 +49,7 @@ struct client {
 static struct client *clients;
 static int count, pending;
 static int64_t accepted, refusals, published;
+struct metrics_counts clients_refusals;
 
 static void
 set_state(struct client *c, enum state state)
@@ -120,6 +121,7 @@ refused(const struct client *c, const char *reason)
 	event_str(&e, "reason", reason);
 	event_send(&e);
 	refusals++;
+	metrics_count(&clients_refusals, reason, 1);
 }
 
 static void

@@ -7,6 +7,7 @@
  * address.c  who may come, and how often
  * clients.c  connections and their sessions, up to the hand-over
  * control.c  what an operator asks for
+ * figures.c  what --metrics tells
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
  * upgrade.c  another binary in our place
  * listeners.c  where connections come from
@@ -22,6 +23,7 @@
 
 #include "cidr.h"
 #include "ipc.h"
+#include "metricsd.h"
 
 #define DOOR_LIMIT_MAX 100000 /* of connections */
 #define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
@@ -96,6 +98,9 @@ void listeners_stop(bool all); /* else the agents' stay */
 void control_open(const char *where); /* NULL: in the run directory; dies when that cannot be */
 void control_close(void);
 
+/* figures.c */
+void figures_fill(void *, struct metrics *);
+
 /* cert.c */
 void cert_open(const char *cert, const char *key); /* leaves when they are not good */
 void cert_reload(void);                            /* what is not good does not replace what was */
@@ -118,6 +123,7 @@ struct clients_stats {
 	int64_t accepted, refused, published; /* since the start */
 };
 void clients_stats(struct clients_stats *);
+extern struct metrics_counts clients_refusals; /* by reason */
 const char *clients_session_of(const char *key); /* who publishes with it, as far as this door knows */
 void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has it */
 
@@ -126,7 +132,7 @@ int keepers_adopt(void); /* those that an earlier door left; their number or -er
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
 bool keepers_kick(const char *stream, const char *session, const char *reason); /* by either */
-void keepers_each(void (*)(const struct keep_state *, void *), void *); /* each broadcast */
+void keepers_each(void (*)(const struct keep_state *, void *), void *); /* the broadcast of each stream */
 void keepers_live(void); /* tells a new coprocess of every session, then sync */
 void keepers_tick(int64_t now_ms);
 void keepers_end(const char *reason);

@@ -136,6 +136,13 @@ struct keep_attach {
 	uint32_t kind;
 };
 
+struct keep_figures { /* since the keeper began, but for the last three, which are the last period's */
+	int64_t bytes, pictures, sounds; /* of what publishers sent */
+	int64_t dropped;                 /* pictures that the program did not get, being late */
+	int64_t jumps, sessions, restarts; /* of time, of publishers, of the program */
+	int32_t gop_ms, drift_ms, av_gap_ms;
+};
+
 struct keep_state {
 	uint32_t kind;
 	uint32_t publishing; /* session and the fields after it are those of a live publisher */
@@ -143,6 +150,7 @@ struct keep_state {
 	int64_t epoch, origin_ms;
 	int64_t since_ms; /* Unix time: of the publisher */
 	uint32_t kbps, fps_tenths, problems; /* at the last look; a set of 1 << enum health_problem */
+	struct keep_figures figures;
 	char stream[65], broadcast[27], user[65], session[65], remote[64];
 };
 

@@ -91,7 +91,7 @@ keeper_tell_state(void)
 	struct keep_state s = { .kind = KEEP_STATE, .publishing = keeper.media >= 0,
 		.group = program_group(), .epoch = keeper.hello.epoch, .origin_ms = keeper.hello.origin_ms,
 		.since_ms = keeper.since_ms, .kbps = keeper.kbps, .fps_tenths = keeper.fps_tenths,
-		.problems = keeper.problems };
+		.problems = keeper.problems, .figures = keeper.figures };
 
 	memcpy(s.stream, keeper.hello.stream, sizeof(s.stream));
 	memcpy(s.broadcast, keeper.hello.broadcast, sizeof(s.broadcast));
@@ -191,6 +191,7 @@ take_publisher(int from, const struct keep_session *s, int media)
 	keeper.media = media;
 	keeper.heard_ms = clock_mono_ms();
 	keeper.since_ms = clock_wall_ms();
+	keeper.figures.sessions++;
 	keeper.grace_until = 0;
 	snprintf(keeper.remote, sizeof(keeper.remote), strchr(s->remote_ip, ':') ? "[%s]:%u" : "%s:%u",
 		s->remote_ip, s->remote_port);

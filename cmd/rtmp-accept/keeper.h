@@ -28,6 +28,7 @@ struct keeper {
 	int64_t grace_until, began_ms, heard_ms;
 	int64_t since_ms; /* of the publisher, Unix time */
 	uint32_t kbps, fps_tenths, problems; /* of what it sends, at the last look */
+	struct keep_figures figures;
 	struct event event; /* the one being said: 16 KB that no stack needs */
 };
 extern struct keeper keeper;

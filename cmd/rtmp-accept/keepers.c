@@ -30,6 +30,7 @@ struct keeper {
 	char taking[65];         /* the session that it was last given, until it answers */
 	char yielding[65]; /* the session that waits for its publisher to give way */
 	bool leaving;            /* KEEP_END or KEEP_KICK was sent */
+	bool replaced;           /* its stream has a new broadcast */
 	bool bye;
 	int crashes;
 	int64_t started_ms;
@@ -338,6 +339,7 @@ keepers_take(const struct verdict *v, struct keep_session *m, int media)
 
 	if (k && strcmp(k->hello.broadcast, v->broadcast)) {
 		say_word(k, KEEP_END, "a new broadcast began");
+		k->replaced = true;
 		k = NULL;
 	}
 	if (!k && (r = new_keeper(v, &k)) < 0)
@@ -376,7 +378,7 @@ keepers_each(void (*each)(const struct keep_state *, void *), void *ctx)
 	const struct keeper *k;
 
 	for (k = keepers; k; k = k->next)
-		if (k->state.kind && !k->bye)
+		if (k->state.kind && !k->bye && !k->replaced)
 			each(&k->state, ctx);
 }
 

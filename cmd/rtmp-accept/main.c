@@ -14,6 +14,7 @@
 #include "die.h"
 #include "door.h"
 #include "event.h"
+#include "metricsd.h"
 #include "opt.h"
 #include "sig.h"
 
@@ -69,6 +70,7 @@ static const struct poptOption options[] = {
 		"at SIGTERM wait so long for publishers to leave (10)", "S" },
 	{ "inetd", 'i', POPT_ARG_NONE, &inetd, 0, "the one connection is descriptor 0", NULL },
 	{ "sandbox", '\0', POPT_ARG_STRING, &sandbox_how, 0, "of the sessions: on, off or log (on)", "HOW" },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -360,6 +362,7 @@ main(int argc, char **argv)
 	watch_signal(&leave, on_leave, SIGUSR2);
 	ev_timer_init(&tick, on_tick, TICK_S, TICK_S);
 	ev_timer_start(door.loop, &tick);
+	metricsd_open(figures_fill, NULL);
 	if ((r = keepers_adopt()) < 0)
 		die(EX_OSERR, r, "cannot read %s", door.run_dir);
 	if ((r = auth_start()) < 0)
@@ -369,7 +372,9 @@ main(int argc, char **argv)
 		take_inetd();
 	else
 		control_open(control);
+	metricsd_start(door.loop);
 	ev_run(door.loop, 0);
+	metricsd_close();
 	control_close();
 	auth_stop();
 	events_close(1000);

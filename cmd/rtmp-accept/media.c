@@ -22,6 +22,7 @@
 #define IN_KEPT (16 << 10)     /* a key frame's room is not kept for ever */
 #define TICK_MS 500
 #define LOOK_MS 250          /* at its health */
+#define TELL_MS 2000         /* the door, for its metrics */
 #define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
 #define HEADERS 16         /* kinds of sequence headers that are repeated */
 #define OVER_PERIODS 2      /* over max_kbps in so many looks in a row: the publisher is closed */
@@ -31,7 +32,7 @@ static struct taglog *tags;
 static struct spool spool;
 static struct cursor cursor;
 static struct buf in, mark;
-static int64_t ticked_ms, looked_ms, headers_dts;
+static int64_t ticked_ms, looked_ms, told_ms, headers_dts;
 static bool in_gap;
 static struct header {
 	uint8_t type, track;
@@ -135,6 +136,7 @@ say_dropped(void)
 
 	if (!cursor_dropped(&cursor, false, &d))
 		return;
+	keeper.figures.dropped += d.frames;
 	event_begin(e, "media.dropped");
 	event_str(e, "reader", "program");
 	event_int(e, "frames", d.frames);
@@ -243,6 +245,8 @@ put_tag(struct flv_tag *tag)
 		if (frame)
 			health_frame(&health, tag->type == FLV_VIDEO, key, tag->dts, cts, keeper_now());
 		count.frames += frame && tag->type == FLV_VIDEO;
+		keeper.figures.pictures += frame && tag->type == FLV_VIDEO;
+		keeper.figures.sounds += frame && tag->type == FLV_AUDIO;
 		if (key && tag->dts - headers_dts >= HEADER_MS)
 			repeat_headers(tag->dts);
 	}
@@ -263,6 +267,7 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 	} else if ((why = timeline_map(&timeline, track, stamp, keeper_now(), &tag.dts))) {
 		media_mark(MARK_DISCONTINUITY, why);
 		health_jump(&health);
+		keeper.figures.jumps++;
 		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
 	}
 	put_tag(&tag);
@@ -352,6 +357,9 @@ look_at_health(int64_t now)
 		say_health(&r);
 		keeper.kbps = (uint32_t)r.kbps;
 		keeper.fps_tenths = (uint32_t)(r.fps * 10 + 0.5);
+		keeper.figures.gop_ms = (int32_t)r.gop_ms;
+		keeper.figures.drift_ms = (int32_t)r.drift_ms;
+		keeper.figures.av_gap_ms = (int32_t)r.av_gap_ms;
 	}
 	say_problems(began, ended);
 	keeper.problems = health.problems;
@@ -391,6 +399,7 @@ media_read(void)
 	}
 	keeper.heard_ms = clock_mono_ms();
 	count.bytes += got;
+	keeper.figures.bytes += got;
 	if (got)
 		health_bytes(&health, keeper.heard_ms, got);
 	if (!good)
@@ -408,6 +417,10 @@ media_tick(int64_t now)
 	if (keeper.media >= 0 && now - looked_ms >= LOOK_MS) {
 		looked_ms = now;
 		look_at_health(now);
+	}
+	if (now - told_ms >= TELL_MS) {
+		told_ms = now;
+		keeper_tell_state();
 	}
 }
 

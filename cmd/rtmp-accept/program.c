@@ -228,6 +228,7 @@ restart(const char *how)
 		ends = 0;
 	wait = backoff();
 	ends++;
+	keeper.figures.restarts++;
 	start_at = now + wait;
 	warning(0, "%s: %s %s; started again in %d ms", keeper.hello.stream, keeper.program[0], how,
 		(int)wait);

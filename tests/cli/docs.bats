@@ -81,6 +81,15 @@ emitted() {
 	emitted | diff --label emitted --label lv-events.7 -u0 - "$BATS_TEST_TMPDIR/defined"
 }
 
+@test "lv-metrics(7) defines every figure that is told, and no other" {
+	sed -n 's/^\.It Cm \([a-z_0-9]*\)$/\1/p' "$ROOT/man/lv-metrics.7" | sort >"$BATS_TEST_TMPDIR/defined"
+	run -0 uniq -d "$BATS_TEST_TMPDIR/defined"
+	[ -z "$output" ]
+	find "$ROOT/cmd" "$ROOT/lib" -name '*.[ch]' -exec grep -hoE '"(lv|process)_[a-z0-9_]+"' {} + | tr -d '"' |
+		grep -vxE 'lv_(bans|keys)' | sort -u | # those are what PostgreSQL notifies
+		diff --label told --label lv-metrics.7 -u0 - "$BATS_TEST_TMPDIR/defined"
+}
+
 @test "an event in a command's manual is one that lv-events(7) defines" {
 	local f name
 	for f in "$ROOT"/man/*.1; do
