@@ -4,21 +4,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *die_prog = "lv";
 bool die_quiet;
 bool die_verbose;
 
+/* Standard error is the journal of systemd, as JOURNAL_STREAM says: a line begins with its level. */
+static bool
+journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+		st.st_dev == dev && st.st_ino == ino;
+}
+
 /* One write a line, so that several processes may share standard error. */
 static void
-say(const char *kind, int err, const char *fmt, va_list ap)
+say(const char *level, const char *kind, int err, const char *fmt, va_list ap)
 {
 	char line[2048];
 	size_t n, room = sizeof(line) - 1;
 	int r;
 
-	n = (size_t)snprintf(line, room, "%s: %s", die_prog, kind);
+	n = (size_t)snprintf(line, room, "%s%s: %s", journal() ? level : "", die_prog, kind);
 	if (n < room && (r = vsnprintf(line + n, room - n, fmt, ap)) > 0)
 		n += (size_t)r;
 	if (n < room && err < 0 && (r = snprintf(line + n, room - n, ": %s", strerror(-err))) > 0)
@@ -36,7 +49,7 @@ die(int status, int err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("", err, fmt, ap);
+	say("<3>", "", err, fmt, ap);
 	va_end(ap);
 	exit(status);
 }
@@ -47,7 +60,7 @@ complain(int err, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("", err, fmt, ap);
+	say("<3>", "", err, fmt, ap);
 	va_end(ap);
 }
 
@@ -59,7 +72,7 @@ warning(int err, const char *fmt, ...)
 	if (die_quiet)
 		return;
 	va_start(ap, fmt);
-	say("warning: ", err, fmt, ap);
+	say("<4>", "warning: ", err, fmt, ap);
 	va_end(ap);
 }
 
@@ -71,6 +84,6 @@ inform(const char *fmt, ...)
 	if (die_quiet || !die_verbose)
 		return;
 	va_start(ap, fmt);
-	say("", 0, fmt, ap);
+	say("<6>", "", 0, fmt, ap);
 	va_end(ap);
 }

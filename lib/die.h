@@ -3,6 +3,7 @@
  *
  * A message reads "lv-segment: cannot open in.flv: No such file or directory"; err is 0 or a
  * negative errno whose text is appended.  Only main and opt_parse leave the process.
+ * In the journal of systemd a line begins with its level, which the journal takes off: <3>, <4>, <6>.
  */
 #ifndef LV_DIE_H
 #define LV_DIE_H

@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "file.h"
+#include "whole.h"
 
 #define FILE_MAX (64 << 10)
 
@@ -75,7 +76,7 @@ from_file(struct s3cred *c)
 
 	if (!realpath(path, real) || stat(real, &st) < 0) /* it may be a link: it is the user's own */
 		return -errno;
-	if (st.st_mode & 077 && st.st_uid == geteuid())
+	if (!whole_private(real, &st) && st.st_uid == geteuid())
 		return -EACCES;
 	if ((r = file_get(AT_FDCWD, real, FILE_MAX, &text)) >= 0 && !(r = buf_u8(&text, 0)))
 		r = s3cred_parse(c, (const char *)buf_data(&text), profile ? profile : "default");

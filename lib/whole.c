@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -17,6 +18,20 @@ static struct whole_id
 id_of(const struct stat *st)
 {
 	return (struct whole_id){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
+}
+
+/*
+ * In the folder of systemd's credentials, which nobody else enters, the bits of the group are but the
+ * mask of the ACL that lets us read.
+ */
+bool
+whole_private(const char *path, const struct stat *st)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	size_t n = folder ? strlen(folder) : 0;
+	bool credential = n && !strncmp(path, folder, n) && path[n] == '/' && !strchr(path + n + 1, '/');
+
+	return !(st->st_mode & (credential ? 007 : 077));
 }
 
 int
@@ -43,7 +58,7 @@ whole_read(const char *path, size_t max, bool secret, struct buf *to, struct who
 		*id = id_of(&st);
 	if (!S_ISREG(st.st_mode))
 		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	else if (secret && ((st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid)))
+	else if (secret && (!whole_private(path, &st) || (st.st_uid != geteuid() && st.st_uid)))
 		r = -EPERM;
 	while (!r) {
 		if (buf_len(to) > max)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "buf.h"
@@ -24,6 +25,7 @@ struct whole_id { /* which version of a file was read; zero is "none" */
  * id tells what was looked at, also when it could not be read.
  * -EMSGSIZE over max bytes; -EPERM when secret and somebody else may read or write the file.
  */
+bool whole_private(const char *path, const struct stat *); /* nobody else may read or write it */
 int whole_read(const char *path, size_t max, bool secret, struct buf *, struct whole_id *);
 int whole_secret(const char *path, size_t max, struct buf *to); /* its first line; -ENODATA: empty */
 bool whole_changed(const char *path, const struct whole_id *);

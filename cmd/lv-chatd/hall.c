@@ -7,6 +7,7 @@
 #include "chatd.h"
 #include "clock.h"
 #include "event.h"
+#include "notify.h"
 
 #define HOT 10000        /* deliveries a second, from which a room's messages are collected */
 #define COLLECT_MS 40    /* for so long */
@@ -284,6 +285,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	}
 	if (h->ticks % COUNTED_S == 0)
 		tell_count(h);
+	notify_tick(now_ms);
 	events_flush();
 	if (h->draining && !ws_connections(h->ws))
 		ev_break(loop, EVBREAK_ALL);

@@ -11,6 +11,7 @@
 #include "die.h"
 #include "event.h"
 #include "listen.h"
+#include "notify.h"
 #include "opt.h"
 #include "sig.h"
 #include "whole.h"
@@ -152,6 +153,7 @@ on_reload(struct ev_loop *loop, ev_signal *w, int events)
 	(void)loop;
 	(void)w;
 	(void)events;
+	notify_reloading();
 	if ((key = key_read(&status))) { /* otherwise the old one stays */
 		ticket_key_free(&hall.key);
 		hall.key = key;
@@ -160,6 +162,7 @@ on_reload(struct ev_loop *loop, ev_signal *w, int events)
 		words_free(&hall.blocked);
 		hall.blocked = words;
 	}
+	notify_ready();
 }
 
 static void
@@ -180,6 +183,7 @@ on_signal(struct ev_loop *loop, ev_signal *w, int events)
 		_exit(128 + w->signum);
 	ev_timer_init(&late, on_late, DRAIN_MS / 1000.0, 0);
 	ev_timer_start(loop, &late);
+	notify_stopping();
 	hall_drain(&hall);
 }
 
@@ -287,6 +291,7 @@ main(int argc, char **argv)
 			die(EX_USAGE, 0, "--listen: too many addresses");
 		listen_ready(fd, "ws");
 	}
+	notify_ready();
 	ev_run(loop, 0);
 	hall_close(&hall);
 	ticket_key_free(&hall.key);

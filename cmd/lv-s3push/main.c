@@ -12,6 +12,7 @@
 #include "event.h"
 #include "kinds.h"
 #include "mirror.h"
+#include "notify.h"
 #include "opt.h"
 #include "push.h"
 #include "sig.h"
@@ -163,6 +164,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	(void)w;
 	(void)events;
 	push_tick(pusher.push);
+	notify_tick(clock_mono_ms());
 	events_flush();
 	if (over())
 		ev_break(loop, EVBREAK_ALL);
@@ -175,6 +177,7 @@ on_signal(struct ev_loop *loop, ev_signal *w, int events)
 	if (pusher.draining)
 		_exit(128 + w->signum);
 	pusher.draining = true;
+	notify_stopping();
 	pusher.drain_until_ms = clock_mono_ms() + DRAIN_MS;
 	if (ev_is_active(&pusher.inotify))
 		ev_io_stop(loop, &pusher.inotify);
@@ -186,7 +189,9 @@ on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	(void)loop;
 	(void)w;
 	(void)events;
+	notify_reloading();
 	load_key(false);
+	notify_ready();
 }
 
 static void
@@ -297,6 +302,7 @@ ready(void)
 	event_int(&e, "files", (int64_t)push_known(pusher.push));
 	event_send(&e);
 	inform("watching %s", root_path);
+	notify_ready();
 }
 
 static void

@@ -20,12 +20,14 @@
 #include "json.h"
 #include "list.h"
 #include "listen.h"
+#include "notify.h"
 #include "opt.h"
 #include "origin.h"
 #include "sandbox.h"
 #include "sig.h"
 #include "viewers.h"
 #include "web.h"
+#include "whole.h"
 
 #define DRAIN_S 10
 #define FILE_MAX (1 << 20)
@@ -153,6 +155,7 @@ on_signal(struct ev_loop *loop, ev_signal *w, int events)
 		_exit(128 + w->signum);
 	server.draining = true;
 	server.drain_until_ms = clock_mono_ms() + DRAIN_S * 1000;
+	notify_stopping();
 	httpd_drain(server.httpd);
 	ev_timer_stop(loop, &server.tick);
 	ev_timer_set(&server.tick, 0, 0.02);
@@ -168,6 +171,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	(void)events;
 	viewers_tick(server.viewers, now);
 	origin_sweep(server.origin, now);
+	notify_tick(now);
 	events_flush();
 	if (server.draining && (!httpd_in_flight(server.httpd) || now >= server.drain_until_ms))
 		ev_break(loop, EVBREAK_ALL);
@@ -192,7 +196,7 @@ file_read(const char *path, bool secret, size_t min, const char *what)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		die(EX_NOINPUT, -errno, "cannot open %s", path);
-	if (secret && (st.st_mode & 077))
+	if (secret && !whole_private(path, &st))
 		die(EX_NOPERM, 0, "%s can be read by others: chmod 600 %s", path, path);
 	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)min || st.st_size > FILE_MAX)
 		die(EX_DATAERR, 0, "%s is not %s", path, what);
@@ -304,6 +308,7 @@ main(int argc, char **argv)
 	ev_timer_start(loop, &server.tick);
 	for (i = 0; i < n; i++)
 		listen_ready(fds[i], cert_path ? "https" : "http");
+	notify_ready();
 	ev_run(loop, 0);
 	httpd_free(&server.httpd);
 	viewers_free(&server.viewers);

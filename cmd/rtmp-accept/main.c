@@ -15,6 +15,7 @@
 #include "door.h"
 #include "event.h"
 #include "metricsd.h"
+#include "notify.h"
 #include "opt.h"
 #include "sig.h"
 
@@ -221,6 +222,7 @@ door_drain(int64_t ms)
 	if (door.draining)
 		return;
 	door.draining = true;
+	notify_stopping();
 	listeners_stop(false); /* a front end is told of the drain as long as there is one */
 	clients_drain();
 }
@@ -269,7 +271,9 @@ on_hup(struct ev_loop *loop, ev_signal *w, int events)
 	(void)loop;
 	(void)w;
 	(void)events;
+	notify_reloading();
 	cert_reload(); /* lv-auth looks at its files by itself */
+	notify_ready();
 }
 
 static void
@@ -293,6 +297,7 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	keepers_tick(now);
 	auth_tick(now);
 	upgrade_tick(now);
+	notify_tick(now);
 	events_flush();
 	if (door.draining && !ended && now >= drain_until_ms) {
 		ended = true;
@@ -373,6 +378,7 @@ main(int argc, char **argv)
 	else
 		control_open(control);
 	metricsd_start(door.loop);
+	notify_ready();
 	ev_run(door.loop, 0);
 	metricsd_close();
 	control_close();

@@ -12,6 +12,7 @@
 #include "die.h"
 #include "door.h"
 #include "event.h"
+#include "notify.h"
 
 #define SETTLE_MS 3000
 
@@ -65,6 +66,7 @@ upgrade_tick(int64_t now)
 	event_str(&e, "path", path);
 	event_send(&e);
 	events_flush();
+	notify_reloading(); /* the next one is ready when it is */
 	set_files(door.nofile);
 	listeners_hand_on(true);
 	execv(path, line);
@@ -72,4 +74,5 @@ upgrade_tick(int64_t now)
 	listeners_hand_on(false);
 	set_files(0);
 	listeners_pause(false);
+	notify_ready();
 }
