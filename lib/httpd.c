@@ -394,5 +394,7 @@ httpd_reply(struct httpd_request *req, unsigned status, struct httpd_body *b)
 		c->until_ms =
 			clock_mono_ms() + HTTPD_SLOW_S * 1000 + (int64_t)(b->size * 1000 / HTTPD_SLOW_RATE);
 	}
+	if (c && c->httpd->config.replied)
+		c->httpd->config.replied(c->httpd->config.ctx, req, status, b->size);
 	MHD_queue_response(req->inner, status, b->inner);
 }

@@ -41,6 +41,7 @@ struct httpd_config {
 	const char *cert, *key; /* PEM texts; NULL: plain HTTP */
 	void (*handle)(void *ctx, struct httpd_request *);
 	void (*cut)(void *ctx, const struct sockaddr *peer, const char *why, uint64_t bytes);
+	void (*replied)(void *ctx, const struct httpd_request *, unsigned status, uint64_t bytes);
 	void *ctx;
 };
 

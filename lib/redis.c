@@ -10,6 +10,8 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/adapters/libev.h>
 
+#include "clock.h"
+
 #define RETRY_FIRST_S 0.1
 #define RETRY_MAX_S 5.0
 
@@ -29,6 +31,7 @@ struct call {
 	struct redis *redis;
 	redis_done *done;
 	void *about;
+	int64_t sent_us;
 };
 
 static void
@@ -279,6 +282,8 @@ on_answer(redisAsyncContext *c, void *reply, void *about)
 	struct call *call = about;
 
 	(void)c;
+	if (reply && call->redis->config.took)
+		call->redis->config.took(call->redis->config.ctx, (double)(clock_mono_us() - call->sent_us) / 1e6);
 	if (call->done)
 		call->done(call->redis->config.ctx, call->about, reply);
 	free(call);
@@ -296,7 +301,7 @@ redis_call(struct redis *r, redis_done *done, void *about, const struct redis_wo
 		return -ENOTCONN;
 	if (count > REDIS_ARGS_MAX || !(call = malloc(sizeof(*call))))
 		return -ENOMEM;
-	*call = (struct call){ r, done, about };
+	*call = (struct call){ r, done, about, clock_mono_us() };
 	for (i = 0; i < count; i++) {
 		argv[i] = words[i].text;
 		sizes[i] = words[i].n;

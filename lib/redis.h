@@ -31,6 +31,7 @@ struct redis_config {
 	void (*down)(void *ctx, const char *why);
 	void (*subscribed)(void *ctx, const char *channel);
 	void (*heard)(void *ctx, const char *channel, const char *text, size_t n);
+	void (*took)(void *ctx, double seconds); /* an answer; NULL: nobody wants to know */
 };
 
 int redis_new(struct redis **, struct ev_loop *, const struct redis_config *); /* -EINVAL: the URL */

@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "buf.h"
+#include "metricsd.h"
 #include "rate.h"
 #include "room.h"
 #include "table.h"
@@ -150,6 +151,15 @@ void books_free(struct books **);
 const char *books_judge(const struct books *, const char *stream, const struct ticket *, int64_t now_ms,
 	int64_t *until_ms); /* NULL, or the notice that refuses */
 void books_write(struct books *, const struct post *);
+
+/* figures.c: what --metrics tells, and what has to be counted for it */
+extern struct chat_figures {
+	struct metrics_counts refused, dropped; /* by notice; guests, by reason */
+	int64_t delivered; /* entries, to guests */
+	struct metrics_histogram redis;
+} chat_figures;
+void figures_fill(void *hall, struct metrics *);
+int figures_open(void *hall, struct ws_conn *, void **guest); /* guest_open, counted */
 
 /* notify.c: those who wait to be told that a stream began */
 void notify_enter(struct guest *);

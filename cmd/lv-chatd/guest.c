@@ -36,6 +36,7 @@ guest_end(struct guest *g, unsigned code, const char *reason)
 	unsigned spread = 1000 + 2 * ws_connections(g->hall->ws);
 	char text[124];
 
+	metrics_count(&chat_figures.dropped, reason, 1);
 	snprintf(text, sizeof(text), "{\"reason\":\"%s\",\"retryMs\":%u}", reason,
 		chance(spread < 30000 ? spread : 30000));
 	ws_close(g->conn, code, text);
@@ -46,6 +47,7 @@ cut(struct guest *g, const char *reason)
 {
 	struct event e;
 
+	metrics_count(&chat_figures.dropped, reason, 1);
 	event_begin(&e, "client.cut");
 	event_str(&e, "stream", g->stream);
 	event_str(&e, "remote", ws_remote(g->conn));
@@ -85,6 +87,7 @@ guest_notice(struct guest *g, const char *id, const char *ref, const struct room
 	char text[2048], twin[CHAT_ID_TEXT];
 	struct json j;
 
+	metrics_count(&chat_figures.refused, id, 1);
 	json_begin(&j, text, sizeof(text));
 	json_str(&j, "type", "notice");
 	json_str(&j, "notice", id);
@@ -104,6 +107,7 @@ guest_wait(struct guest *g, int64_t wait_ms, const char *ref)
 	char text[512];
 	struct json j;
 
+	metrics_count(&chat_figures.refused, "slowmode", 1);
 	json_begin(&j, text, sizeof(text));
 	json_str(&j, "type", "slowmode");
 	json_int(&j, "waitMs", wait_ms);
@@ -136,6 +140,7 @@ guest_pump(struct guest *g)
 			goto behind;
 		if (at == g->at)
 			break;
+		chat_figures.delivered += n ? (int64_t)(at - g->at) : 0;
 		g->at = at;
 	}
 	g->behind_ms = 0;

@@ -50,6 +50,7 @@ static const struct poptOption options[] = {
 	{ "max-connections", 'm', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &max_connections, 0,
 		"keep at most N open", "N" },
 	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -250,7 +251,7 @@ raise_files(void)
 int
 main(int argc, char **argv)
 {
-	struct ws_config config = { .ctx = &hall, .message_max = CHAT_FRAME_MAX, .open = guest_open,
+	struct ws_config config = { .ctx = &hall, .message_max = CHAT_FRAME_MAX, .open = figures_open,
 		.opened = guest_opened, .message = guest_message, .writable = guest_writable,
 		.closed = guest_closed, .page = on_page };
 	ev_signal term, intr, hup;
@@ -292,7 +293,10 @@ main(int argc, char **argv)
 		listen_ready(fd, "ws");
 	}
 	notify_ready();
+	metricsd_open(figures_fill, &hall);
+	metricsd_start(loop);
 	ev_run(loop, 0);
+	metricsd_close();
 	hall_close(&hall);
 	ticket_key_free(&hall.key);
 	words_free(&hall.blocked);

@@ -318,12 +318,19 @@ on_down(void *ctx, const char *why)
 	go_without(r);
 }
 
+static void
+on_took(void *ctx, double seconds)
+{
+	(void)ctx;
+	metrics_observe(&chat_figures.redis, seconds);
+}
+
 int
 remote_new(struct remote **out, struct hall *hall, const char *url, const char *password)
 {
 	struct remote *r = calloc(1, sizeof(*r));
 	struct redis_config config = { .ctx = r, .url = url, .up = on_up, .down = on_down,
-		.subscribed = on_subscribed, .heard = on_heard };
+		.subscribed = on_subscribed, .heard = on_heard, .took = on_took };
 	int e = -ENOMEM;
 
 	if (!r || (password && !(r->password = strdup(password))))

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "die.h"
 #include "event.h"
+#include "figures.h"
 #include "httpd.h"
 #include "json.h"
 #include "list.h"
@@ -48,6 +49,7 @@ static const struct poptOption options[] = {
 	{ "chat", '\0', POPT_ARG_STRING, &chat_where, 0,
 		"the page's chat: a /PATH here, :PORT of this host, or a ws:// URL", "WHERE" },
 	{ "proxied", 'x', POPT_ARG_NONE, &proxied, 0, "believe the last X-Forwarded-For", NULL },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -140,11 +142,26 @@ on_cut(void *ctx, const struct sockaddr *peer, const char *why, uint64_t bytes)
 	char remote[INET6_ADDRSTRLEN];
 
 	(void)ctx;
+	figures_cut(why);
 	event_begin(&e, "client.cut");
 	event_str(&e, "remote", peer_text(peer, remote, sizeof(remote)));
 	event_str(&e, "reason", why);
 	event_int(&e, "size_bytes", (int64_t)bytes);
 	event_send(&e);
+}
+
+static void
+on_replied(void *ctx, const struct httpd_request *req, unsigned status, uint64_t bytes)
+{
+	(void)ctx;
+	figures_reply(req->target, status, strcmp(req->method, "HEAD") ? bytes : 0);
+}
+
+static void
+fill_metrics(void *ctx, struct metrics *m)
+{
+	(void)ctx;
+	figures_fill(m, server.httpd, server.viewers);
 }
 
 static void
@@ -257,7 +274,7 @@ raise_files(void)
 int
 main(int argc, char **argv)
 {
-	struct httpd_config config = { .handle = on_request, .cut = on_cut };
+	struct httpd_config config = { .handle = on_request, .cut = on_cut, .replied = on_replied };
 	struct ev_loop *loop;
 	int root, player, fds[HTTPD_LISTENERS], n, i, r;
 
@@ -298,6 +315,7 @@ main(int argc, char **argv)
 			die(cert_path ? EX_CONFIG : EX_OSERR, r,
 				cert_path ? "cannot use %s for TLS" : "cannot serve %s",
 				cert_path ? cert_path : listens[i]);
+	metricsd_open(fill_metrics, NULL);
 	if ((r = sandbox_read_only((int[]){ root, player }, player < 0 ? 1 : 2)) < 0)
 		inform("no sandbox: %s", strerror(-r));
 	ev_signal_init(&server.term, on_signal, SIGTERM);
@@ -308,8 +326,10 @@ main(int argc, char **argv)
 	ev_timer_start(loop, &server.tick);
 	for (i = 0; i < n; i++)
 		listen_ready(fds[i], cert_path ? "https" : "http");
+	metricsd_start(loop);
 	notify_ready();
 	ev_run(loop, 0);
+	metricsd_close();
 	httpd_free(&server.httpd);
 	viewers_free(&server.viewers);
 	list_free(&server.list);

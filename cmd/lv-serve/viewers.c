@@ -167,6 +167,15 @@ viewers_of(const struct viewers *v, const char *stream)
 	return 0;
 }
 
+void
+viewers_each(const struct viewers *v, void (*each)(void *, const char *, size_t), void *ctx)
+{
+	const struct audience *a;
+
+	for (a = v->audiences; a; a = a->next)
+		each(ctx, a->stream, a->count);
+}
+
 int
 viewers_new(struct viewers **out)
 {

@@ -23,6 +23,8 @@ int viewers_new(struct viewers **);
 void viewers_seen(struct viewers *, const char *stream, const char *remote, const char *agent);
 void viewers_tick(struct viewers *, int64_t now_ms);
 size_t viewers_of(const struct viewers *, const char *stream); /* NULL: of all streams */
+/* Each stream that is or was just watched. */
+void viewers_each(const struct viewers *, void (*)(void *ctx, const char *stream, size_t viewers), void *ctx);
 void viewers_free(struct viewers **); /* play.ended for those who are left */
 
 #endif

@@ -19,6 +19,7 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 scrape() {
 	curl -sSf --max-time 10 --unix-socket "$1" http://lv/metrics >scraped
 	promtool check metrics <scraped
+	has "process_resident_memory_bytes *"
 	[ -z "$(sed -n 's/^# TYPE \(lv_[a-z0-9_]*\) .*/\1/p' scraped | sort | uniq -d)" ]
 	local name
 	for name in $(sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' scraped); do
@@ -133,4 +134,53 @@ scraped_has() { scrape "$1" >/dev/null && has "$2" >/dev/null; }
 	run -69 --separate-stderr rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run2" --auth 'cat >/dev/null' \
 		--metrics "127.0.0.1:$port" -- cat
 	[ "$stderr" = "rtmp-accept: cannot listen on 127.0.0.1:$port: Address already in use" ]
+}
+
+@test "lv-serve: requests by kind and status, bytes, viewers" {
+	mkdir -p site/live/alice
+	printf '#EXTM3U\n#EXT-X-VERSION:7\n' >site/live/alice/index.m3u8
+	head -c 1000 /dev/zero >site/live/alice/1.m4s
+	lv-serve --root site --listen 127.0.0.1:0 --events events --metrics "unix:$PWD/serve.metrics" 2>/dev/null 3>&- &
+	pids+=("$!")
+	local url
+	url=http://127.0.0.1:$(wait_event events 10 '.event=="server.ready" and .proto=="http"' | jq .port)
+	curl -sf -o /dev/null "$url/live/alice/index.m3u8?x=1" "$url/live/alice/1.m4s" -o /dev/null
+	curl -sfI -o /dev/null "$url/live/alice/1.m4s"
+	curl -s -o /dev/null "$url/live/alice/2.m4s"
+	scrape serve.metrics
+	has 'lv_http_requests_total{kind="playlist",code="200"} 1'
+	has 'lv_http_requests_total{kind="media",code="200"} 2'
+	has 'lv_http_requests_total{kind="media",code="404"} 1'
+	[ "$(awk '$1 == "lv_http_response_bytes_total{kind=\"media\"}" { print ($2 >= 1000 && $2 < 1900) }' scraped)" = 1 ]
+	has 'lv_viewers{stream="alice"} 1'
+}
+
+# chat NAME OPTION...: a server of rooms, the file NAME its events and NAME.metrics its figures; $url is set.
+chat() {
+	lv-chatd --listen 127.0.0.1:0 --token-secret secret --events "$1" --metrics "unix:$PWD/$1.metrics" "${@:2}" 2>/dev/null 3>&- &
+	pids+=("$!")
+	url=ws://127.0.0.1:$(wait_event "$1" 10 '.event=="server.ready" and .proto=="ws"' | jq .port)
+}
+
+@test "lv-chatd: rooms, messages, refusals by notice, how long Redis takes" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	(umask 077 && head -c 32 /dev/urandom | base64 >secret && lv-auth token alice --token-secret secret --user 1 >token)
+	echo spam >words
+	chat alone --blocked words
+	lv-chat send alice --url "$url" --token-file token <<<hello
+	run ! lv-chat send alice --url "$url" --token-file token <<<spam
+	scrape alone.metrics
+	has 'lv_chat_messages_total 1'
+	has 'lv_chat_refused_total{notice="blocked_word"} 1'
+	redis-server --port 0 --unixsocket "$PWD/redis.sock" --save '' --daemonize no >/dev/null 3>&- &
+	pids+=("$!")
+	eventually 10 test -S redis.sock
+	chat shared --redis "unix:$PWD/redis.sock"
+	wait_event shared 10 '.event=="redis.back"'
+	lv-chat send alice --url "$url" --token-file token <<<hello
+	scrape shared.metrics
+	has 'lv_chat_redis_up 1'
+	has 'lv_chat_messages_total 1'
+	has 'lv_chat_redis_seconds_bucket{le="5"} *'
+	[ "$(awk '$1 == "lv_chat_redis_seconds_count" { print ($2 > 1 && $2 < 30) }' scraped)" = 1 ]
 }
