@@ -1,7 +1,4 @@
-/*
- * The parts of push: push_tree.c what is known of the tree and queued, push_send.c the requests and
- * what their answers mean, push.c the order and the clock.
- */
+/* The parts of push; push.c has the order and the clock. */
 #ifndef LV_S3PUSH_PUSH_PARTS_H
 #define LV_S3PUSH_PUSH_PARTS_H
 
@@ -26,7 +23,17 @@ struct push {
 	int64_t measured_ms, skew_s;
 };
 
-/* push_tree.c */
+/* A request about one object. */
+struct flight {
+	struct push *push;
+	struct object *object;
+	struct snapshot *snapshot; /* a playlist's */
+	struct buf text;           /* with its gaps marked */
+	int fd;
+	int64_t size, mtime_ns, seen_ms, sent_ms;
+};
+
+/* push_queue.c: what waits, and what is remembered of it */
 int64_t push_mtime(const struct stat *);
 void push_leave(struct object *); /* its queue */
 void push_queue(struct push *, struct object *);
@@ -36,13 +43,29 @@ void push_rewrite(struct push *); /* the journal */
 void push_rest(struct push *, struct object *); /* nothing is under way about it; it may be freed */
 void push_unlink(struct push *, struct object *);
 int push_open(struct push *, struct object *);
+
+/* push_take.c: what comes */
+void push_spooled(void *push, const char *path, const struct stat *); /* before a restart */
+
+/* push_gone.c: what left the tree, and leaves the bucket later */
+void push_expire(struct push *);
+
+/* push_trouble.c */
+void push_hold(struct push *, const struct s3_result *, int64_t sent_ms); /* everything waits */
+void push_well(struct push *);
+void push_say_skew(struct push *, const struct s3_result *);
 void push_fail(struct push *, struct object *, const char *why);
 void push_lose(struct push *, struct object *);
 
-/* push_send.c */
+/* push_put.c */
+char *push_key(const struct push *, const char *path);
+struct flight *push_fly(struct push *, struct object *);
+void push_land(struct push *, struct flight *);
+void push_no_flight(struct push *, struct flight *, int error); /* it did not begin */
 void push_put_file(struct push *, struct object *);
 void push_put_list(struct push *, struct list *, struct snapshot *);
+
+/* push_ask.c */
 void push_ask(struct push *, struct object *); /* is it in the bucket? */
-void push_expire(struct push *);
 
 #endif
