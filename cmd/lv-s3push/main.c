@@ -1,4 +1,4 @@
-/* lv-s3push: put a tree of streams into a bucket as it changes, in the right order. */
+/* lv-s3push: put a tree of streams into buckets as it changes, in the right order. */
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -7,29 +7,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "clock.h"
 #include "die.h"
 #include "event.h"
 #include "kinds.h"
-#include "mirror.h"
 #include "notify.h"
 #include "opt.h"
-#include "push.h"
 #include "sig.h"
+#include "target.h"
 #include "tree.h"
 
 #define TICK_S 0.25
 #define DRAIN_MS 5000
-#define GIVE_UP_MS 60000 /* --once, and nothing goes */
 #define SPOOL ".lv-s3push"
+#define TARGETS 16
 
-static char *root_path, *dest, *endpoint, *region, *addressing, *cred_path, *spool_path, *prefix;
-static char **keeps, **excludes, **types, **caches;
+static char *root_path, *endpoint, *region, *addressing, *cred_path, *spool_path, *prefix;
+static char **dests, **keeps, **excludes, **types, **caches;
 static int once, dry_run, jobs = 4, expire_s = -1, max_kbps;
 
 static const struct poptOption options[] = {
 	{ "root", 'r', POPT_ARG_STRING, &root_path, 0, "push what is below DIR", "DIR" },
-	{ "dest", 'd', POPT_ARG_STRING, &dest, 0, "to this bucket, below this prefix", "s3://BUCKET/PREFIX" },
+	{ "dest", 'd', POPT_ARG_ARGV, &dests, 0, "to this bucket, below this prefix", "s3://BUCKET/PREFIX[,NAME=VALUE...]" },
 	{ "prefix", 'p', POPT_ARG_STRING, &prefix, 0, "and below this one as well", "PREFIX" },
 	{ "endpoint", 'E', POPT_ARG_STRING, &endpoint, 0, "the server (Amazon's of the region)", "URL" },
 	{ "region", 'R', POPT_ARG_STRING, &region, 0, "the bucket's region (us-east-1)", "NAME" },
@@ -50,120 +50,129 @@ static const struct poptOption options[] = {
 
 static struct pusher {
 	struct ev_loop *loop;
-	struct http *http;
-	struct s3 *s3;
-	struct push *push;
+	struct target *targets[TARGETS];
+	size_t n;
 	struct tree *tree;
-	struct spool *spool;
-	struct mirror mirror;
-	struct s3_fault fault; /* of the listing */
-	bool draining, mirrored;
+	bool draining;
 	int64_t drain_until_ms;
 	ev_io inotify;
 	ev_timer tick;
 	ev_signal term, intr, hup;
 } pusher;
 
-/* The access key, found anew; at the start it has to be there. */
-static void
-load_key(bool needed)
+static const char *
+spool_folder(void)
 {
-	struct s3cred cred;
-	const char *where;
-	int r = s3cred_load(&cred, cred_path, &where);
-
-	if (r >= 0)
-		s3_use(pusher.s3, &cred);
-	else if (!needed)
-		warning(r, "cannot read the access key in %s: the last one is used", where);
-	else if (r == -EACCES)
-		die(EX_NOPERM, 0, "%s can be read by others, or not by us: chmod 600 %s", where, where);
-	else if (r == -EBADMSG)
-		die(EX_CONFIG, 0, "%s holds no aws_access_key_id with its aws_secret_access_key", where);
-	else
-		die(EX_CONFIG, r, "no access key: none in the environment, and cannot read %s", where);
-	explicit_bzero(&cred, sizeof(cred));
+	return spool_path ? spool_path : SPOOL;
 }
 
-static void
-on_refused(void *ctx)
+static struct push *
+push_at(size_t i)
 {
-	(void)ctx;
-	load_key(false);
+	return target_push(pusher.targets[i]);
 }
 
 static void
 on_file(void *ctx, const char *path, const struct stat *st)
 {
-	push_file(ctx, path, st);
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < pusher.n; i++)
+		push_file(push_at(i), path, st);
 }
 
 static void
 on_gone(void *ctx, const char *path)
 {
-	push_gone(ctx, path);
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < pusher.n; i++)
+		push_gone(push_at(i), path);
 }
 
 static void
 on_folder_gone(void *ctx, const char *path)
 {
-	push_folder_gone(ctx, path);
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < pusher.n; i++)
+		push_folder_gone(push_at(i), path);
+}
+
+static int64_t
+known_files(void)
+{
+	struct push_figures f;
+
+	push_measure(push_at(0), &f);
+	return f.known_files;
 }
 
 static void
 on_scanned(void *ctx, bool again)
 {
-	push_scanned(ctx, again);
+	struct event e;
+	size_t i;
+
+	(void)ctx;
+	for (i = 0; i < pusher.n; i++)
+		push_scanned(push_at(i), again);
+	if (again) {
+		event_begin(&e, "tree.rescanned");
+		event_int(&e, "files", known_files());
+		event_send(&e);
+	}
 }
 
 static void
-scan(void)
+check_watching(int r)
 {
-	int r;
-
-	push_scanning(pusher.push, true);
-	if ((r = tree_scan(pusher.tree)) == -ENOSPC)
+	if (r == -ENOSPC)
 		die(EX_OSERR, 0, "too many folders to watch: sysctl fs.inotify.max_user_watches=524288");
 	if (r < 0)
 		die(EX_IOERR, r, "cannot follow %s", root_path);
-	push_scanning(pusher.push, false);
 }
 
 static void
 on_inotify(struct ev_loop *loop, ev_io *w, int events)
 {
-	int r = tree_read(pusher.tree);
+	size_t i;
 
 	(void)loop;
 	(void)w;
 	(void)events;
-	if (r == -ENOSPC)
-		die(EX_OSERR, 0, "too many folders to watch: sysctl fs.inotify.max_user_watches=524288");
-	if (r < 0)
-		die(EX_IOERR, r, "cannot follow %s", root_path);
-	push_go(pusher.push);
+	check_watching(tree_read(pusher.tree));
+	for (i = 0; i < pusher.n; i++)
+		push_go(push_at(i));
 }
 
-/* --once ends when all is there, when nobody but a person can help, or when it takes too long. */
 static bool
 over(void)
 {
-	const struct s3_fault *fault = push_fault(pusher.push);
+	size_t i;
 
-	if (pusher.draining)
-		return push_idle(pusher.push) || clock_mono_ms() >= pusher.drain_until_ms;
-	if (!once || !pusher.mirrored)
-		return pusher.fault.verdict != S3_OK;
-	return push_idle(pusher.push) || (fault && (fault->verdict == S3_CONFIG ||
-						    push_failing_ms(pusher.push) > GIVE_UP_MS));
+	if (!once && !pusher.draining)
+		return false;
+	if (pusher.draining && clock_mono_ms() >= pusher.drain_until_ms)
+		return true;
+	for (i = 0; i < pusher.n; i++)
+		if (pusher.draining ? !push_idle(push_at(i)) : !target_over(pusher.targets[i]))
+			return false;
+	return true;
 }
 
 static void
 on_tick(struct ev_loop *loop, ev_timer *w, int events)
 {
+	size_t i;
+
 	(void)w;
 	(void)events;
-	push_tick(pusher.push);
+	for (i = 0; i < pusher.n; i++)
+		push_tick(push_at(i));
 	notify_tick(clock_mono_ms());
 	events_flush();
 	if (over())
@@ -186,37 +195,15 @@ on_signal(struct ev_loop *loop, ev_signal *w, int events)
 static void
 on_hup(struct ev_loop *loop, ev_signal *w, int events)
 {
+	size_t i;
+
 	(void)loop;
 	(void)w;
 	(void)events;
 	notify_reloading();
-	load_key(false);
+	for (i = 0; i < pusher.n; i++)
+		target_load_key(pusher.targets[i], false);
 	notify_ready();
-}
-
-static void
-on_listed(void *ctx, const char *path, const struct s3_entry *e)
-{
-	push_stored(ctx, path, (int64_t)e->size, e->changed_ms * 1000000 + 999999999);
-}
-
-static void
-on_mirrored(void *ctx, const struct s3_fault *fault)
-{
-	(void)ctx;
-	if (fault) {
-		pusher.fault = *fault;
-		return;
-	}
-	pusher.mirrored = true;
-	scan();
-	push_go(pusher.push);
-}
-
-static void
-on_pushed_before(void *ctx, const char *path, int64_t size, int64_t mtime_ns)
-{
-	push_stored(ctx, path, size, mtime_ns);
 }
 
 static const char *
@@ -230,7 +217,7 @@ check_options(void)
 {
 	char **s;
 
-	if (!root_path || !dest)
+	if (!root_path || !dests)
 		die(EX_USAGE, 0, "--root DIR and --dest s3://BUCKET/PREFIX are needed; try \"lv-s3push --help\"");
 	if (jobs < 1 || jobs > 64)
 		die(EX_USAGE, 0, "--jobs %d: not between 1 and 64", jobs);
@@ -250,92 +237,89 @@ check_options(void)
 	once |= dry_run;
 }
 
+/* What the options say for all of them, then what one says for itself. */
 static void
-open_store(const char *bucket)
+open_targets(int root)
 {
-	struct http_config http = { .connections = jobs + 1, .max_bps = (int64_t)max_kbps * 1000,
-		.ca_file = getenv("AWS_CA_BUNDLE") };
-	struct s3_config config = { .bucket = bucket, .endpoint = first_of(endpoint,
-		getenv("AWS_ENDPOINT_URL_S3"), getenv("AWS_ENDPOINT_URL"), NULL),
-		.region = first_of(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"), "us-east-1"),
-		.style = !addressing ? S3_AUTO : *addressing == 'p' ? S3_PATH : S3_VIRTUAL };
-	int r;
+	struct target_config config = { .loop = pusher.loop, .root_path = root_path, .root = root, .jobs = jobs,
+		.spool_at = spool_path ? AT_FDCWD : root, .spool = spool_folder(),
+		.expire_ms = expire_s < 0 ? -1 : (int64_t)expire_s * 1000, .once = once, .dry_run = dry_run,
+		.several = dests[1] != NULL };
+	struct dest dest;
+	const char *why;
+	char **s;
 
-	if ((r = http_new(&pusher.http, pusher.loop, &http)) < 0)
-		die(EX_OSERR, r, "cannot start");
-	if ((r = s3_new(&pusher.s3, pusher.http, &config)) == -EINVAL)
-		die(EX_USAGE, 0, "--endpoint %s: not http://HOST or https://HOST", config.endpoint);
-	if (r < 0)
-		die(EX_OSERR, r, "cannot start");
-	load_key(true);
-}
+	for (s = dests; *s; s++) {
+		char *text = strdup(*s);
 
-static void
-open_spool(int root)
-{
-	const char *path = spool_path ? spool_path : SPOOL;
-	char *destination;
-	int r;
-
-	if (asprintf(&destination, "%s %s %s\n", dest, prefix ? prefix : "", s3_endpoint(pusher.s3)) < 0)
-		die(EX_OSERR, -ENOMEM, "cannot start");
-	r = spool_open(&pusher.spool, spool_path ? AT_FDCWD : root, root, path, destination);
-	free(destination);
-	if (r == -EBUSY)
-		die(EX_TEMPFAIL, 0, "another lv-s3push uses %s: one destination, one spool, one process", path);
-	if (r == -EXDEV)
-		die(EX_CONFIG, 0, "--spool %s has to be on the file system of %s", path, root_path);
-	if (r == -EREMOTE)
-		die(EX_CONFIG, 0, "%s is the backlog of another destination: give each its own --spool", path);
-	if (r < 0)
-		die(EX_CANTCREAT, r, "cannot keep a backlog in %s", path);
+		memset(&dest, 0, sizeof(dest));
+		dest.endpoint = first_of(endpoint, getenv("AWS_ENDPOINT_URL_S3"), getenv("AWS_ENDPOINT_URL"), NULL);
+		dest.region = first_of(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"), "us-east-1");
+		dest.addressing = addressing;
+		dest.credentials = cred_path;
+		dest.max_kbps = max_kbps;
+		if (!text)
+			die(EX_OSERR, -ENOMEM, "cannot start");
+		if (dest_parse(&dest, text, &why) < 0)
+			die(EX_USAGE, 0, "--dest %s: %s", *s, why);
+		if (prefix && dest_below(&dest, prefix) < 0)
+			die(EX_USAGE, 0, "--prefix %s: it begins with a slash, or is too long", prefix);
+		if (pusher.n == TARGETS)
+			die(EX_USAGE, 0, "--dest: more than %d", TARGETS);
+		target_open(&pusher.targets[pusher.n++], &config, &dest); /* which keeps parts of text */
+	}
 }
 
 static void
 ready(void)
 {
+	struct buf names = { 0 };
 	struct event e;
+	size_t i;
 
+	for (i = 0; i < pusher.n; i++)
+		buf_printf(&names, "%s%s", i ? " " : "", target_name(pusher.targets[i]));
+	buf_u8(&names, 0);
 	event_begin(&e, "tree.watched");
 	event_str(&e, "root", root_path);
-	event_str(&e, "dest", dest);
-	event_int(&e, "files", (int64_t)push_known(pusher.push));
+	event_str(&e, "dest", names.error ? NULL : (const char *)buf_data(&names));
+	event_int(&e, "files", known_files());
 	event_send(&e);
 	inform("watching %s", root_path);
+	buf_free(&names);
 	notify_ready();
 }
 
 static void
-start(int root, const char *below)
+on_idle_spool(const char *name)
+{
+	warning(0, "%s/%s is the backlog of a destination that nobody pushes to: push there again, or remove it",
+		spool_folder(), name);
+}
+
+/* All of them remember before the tree is told of: what they pushed is not pushed again. */
+static void
+watch(int root)
 {
 	struct tree_told told = { on_file, on_gone, on_folder_gone, on_scanned, NULL };
-	struct push_config config = { .s3 = pusher.s3, .root = root, .prefix = below, .jobs = jobs,
-		.expire_ms = expire_s < 0 || once ? -1 : (int64_t)expire_s * 1000, .once = once,
-		.dry_run = dry_run, .refused = on_refused };
+	size_t i;
 	int r;
 
-	if (!once)
-		open_spool(root);
-	config.spool = pusher.spool;
-	if ((r = push_new(&pusher.push, &config)) < 0)
-		die(EX_OSERR, r, "cannot start");
-	told.ctx = pusher.push;
-	if ((r = tree_new(&pusher.tree, root, !once, &told)) < 0)
-		die(EX_OSERR, r, "cannot watch %s", root_path);
-	if (once) {
-		pusher.mirror = (struct mirror){ .s3 = pusher.s3, .loop = pusher.loop, .prefix = below,
-			.found = on_listed, .done = on_mirrored, .ctx = pusher.push };
-		if ((r = mirror_start(&pusher.mirror)) < 0)
-			die(EX_OSERR, r, "cannot start");
-		return;
+	for (i = 0; i < pusher.n; i++) {
+		target_remember(pusher.targets[i]);
+		push_scanning(push_at(i), true);
 	}
-	if ((r = spool_pushed(pusher.spool, on_pushed_before, pusher.push)) < 0)
-		die(EX_IOERR, r, "cannot read the journal");
-	scan();
+	spool_idle(spool_path ? AT_FDCWD : root, spool_folder(), on_idle_spool);
+	if ((r = tree_new(&pusher.tree, root, true, &told)) < 0)
+		die(EX_OSERR, r, "cannot watch %s", root_path);
+	check_watching(tree_scan(pusher.tree));
 	ev_io_init(&pusher.inotify, on_inotify, tree_fd(pusher.tree), EV_READ);
 	ev_io_start(pusher.loop, &pusher.inotify);
 	ready();
-	push_go(pusher.push);
+	for (i = 0; i < pusher.n; i++) {
+		push_scanning(push_at(i), false);
+		push_go(push_at(i));
+	}
 }
 
 static void
@@ -350,56 +334,45 @@ on_signals(void)
 	ev_signal_start(pusher.loop, &pusher.hup);
 }
 
-/* What --once came to: a status, and the words for a bad one. */
+/* What --once came to: the first bad status, each said in words. */
 static int
-outcome(void)
+finish(void)
 {
-	const struct s3_fault *f = pusher.fault.verdict != S3_OK ? &pusher.fault : push_fault(pusher.push);
+	int status = EX_OK, one;
+	size_t i;
 
-	if (!once || pusher.draining)
-		return EX_OK;
-	if (f && pusher.fault.verdict != S3_OK)
-		complain(0, "%s", f->why);
-	if (f && f->verdict == S3_CONFIG)
-		return f->status == 401 || f->status == 403 ? EX_NOPERM : EX_CONFIG;
-	if (f)
-		return EX_TEMPFAIL;
-	return push_failed(pusher.push) ? EX_IOERR : EX_OK;
+	for (i = 0; i < pusher.n; i++) {
+		one = once && !pusher.draining ? target_status(pusher.targets[i]) : EX_OK;
+		status = status ? status : one;
+		push_say(push_at(i), "push.ended");
+		target_free(&pusher.targets[i]);
+	}
+	return status;
 }
 
 int
 main(int argc, char **argv)
 {
-	char bucket[256], below[1024], full[2050];
+	size_t i;
 	int root, status;
 
 	opt_parse(argc, argv, options, "", 0, 0);
 	check_options();
-	if (s3_url(dest, bucket, sizeof(bucket), below, sizeof(below)) < 0)
-		die(EX_USAGE, 0, "--dest %s: not s3://BUCKET/PREFIX", dest);
-	if (prefix && (strlen(prefix) > 1000 || *prefix == '/'))
-		die(EX_USAGE, 0, "--prefix %s: it begins with a slash, or is too long", prefix);
-	snprintf(full, sizeof(full), "%s%s%.*s", below, *below && prefix ? "/" : "",
-		prefix ? (int)strlen(prefix) : 0, prefix ? prefix : "");
-	while (*full && full[strlen(full) - 1] == '/')
-		full[strlen(full) - 1] = '\0';
 	if ((root = open(root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		die(EX_NOINPUT, -errno, "cannot open %s", root_path);
 	if (!(pusher.loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
-	open_store(bucket);
+	open_targets(root);
 	on_signals();
 	ev_timer_init(&pusher.tick, on_tick, 0, TICK_S);
-	start(root, full);
+	if (!once)
+		watch(root);
+	for (i = 0; once && i < pusher.n; i++)
+		target_mirror(pusher.targets[i]);
 	ev_timer_start(pusher.loop, &pusher.tick);
 	ev_run(pusher.loop, 0);
-	status = outcome();
-	push_say(pusher.push, "push.ended");
-	http_free(&pusher.http);
-	s3_free(&pusher.s3);
+	status = finish();
 	tree_free(&pusher.tree);
-	push_free(&pusher.push);
-	spool_close(&pusher.spool);
 	events_close(1000);
 	if (fflush(stdout) || ferror(stdout))
 		die(EX_IOERR, 0, "cannot write to standard output");

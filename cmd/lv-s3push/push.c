@@ -99,38 +99,52 @@ push_go(struct push *p)
 		;
 }
 
-struct backlog {
-	int64_t files, bytes, oldest_ms;
-};
-
 static void
 count(void *ctx, struct object *ob)
 {
-	struct backlog *b = ctx;
+	struct push_figures *f = ctx;
 
 	if (ob->asked || !(ob->state == OBJECT_WAITING || ob->state == OBJECT_FLYING ||
 				 (ob->list && ob->list->n)))
 		return;
-	b->files++;
-	b->bytes += ob->size > 0 ? ob->size : 0;
-	if (!b->oldest_ms || ob->seen_ms < b->oldest_ms)
-		b->oldest_ms = ob->seen_ms;
+	f->backlog_files++;
+	f->backlog_bytes += ob->size > 0 ? ob->size : 0;
+	if (!f->backlog_age_ms || ob->seen_ms < f->backlog_age_ms)
+		f->backlog_age_ms = ob->seen_ms; /* the oldest's time, until all are counted */
+}
+
+void
+push_measure(struct push *p, struct push_figures *f)
+{
+	*f = p->figures;
+	objects_each(&p->objects, count, f);
+	if (f->backlog_age_ms)
+		f->backlog_age_ms = clock_wall_ms() - f->backlog_age_ms;
+	f->known_files = (int64_t)p->objects.n;
+	f->away = p->fails > 0;
+}
+
+void
+push_event(const struct push *p, struct event *e, const char *name)
+{
+	event_begin(e, name);
+	event_str(e, "dest", p->config.dest);
 }
 
 void
 push_say(struct push *p, const char *name)
 {
-	struct backlog b = { 0 };
+	struct push_figures f;
 	struct event e;
 
-	objects_each(&p->objects, count, &b);
-	event_begin(&e, name);
-	event_int(&e, "backlog_files", b.files);
-	event_int(&e, "backlog_bytes", b.bytes);
-	event_int(&e, "backlog_age_ms", b.oldest_ms ? clock_wall_ms() - b.oldest_ms : 0);
-	event_int(&e, "files_pushed", (int64_t)p->pushed);
-	event_int(&e, "files_failed", (int64_t)p->failed);
-	event_int(&e, "files_known", (int64_t)p->objects.n);
+	push_measure(p, &f);
+	push_event(p, &e, name);
+	event_int(&e, "backlog_files", f.backlog_files);
+	event_int(&e, "backlog_bytes", f.backlog_bytes);
+	event_int(&e, "backlog_age_ms", f.backlog_age_ms);
+	event_int(&e, "files_pushed", f.pushed_files);
+	event_int(&e, "files_failed", f.failed_files);
+	event_int(&e, "files_known", f.known_files);
 	event_send(&e);
 }
 
@@ -147,7 +161,7 @@ push_tick(struct push *p)
 	}
 	if (p->config.expire_ms >= 0)
 		push_expire(p);
-	if (p->config.spool && (p->journal_broken || p->journal_lines > 2 * p->objects.n + JOURNAL_SLACK))
+	if (p->spool && (p->journal_broken || p->journal_lines > 2 * p->objects.n + JOURNAL_SLACK))
 		push_rewrite(p);
 	if (now - p->measured_ms >= MEASURE_MS) {
 		p->measured_ms = now;
@@ -179,13 +193,13 @@ push_failing_ms(const struct push *p)
 size_t
 push_failed(const struct push *p)
 {
-	return p->failed;
+	return (size_t)p->figures.failed_files;
 }
 
-size_t
-push_known(const struct push *p)
+void
+push_use_spool(struct push *p, struct spool *spool)
 {
-	return p->objects.n;
+	p->spool = spool;
 }
 
 static void

@@ -19,8 +19,9 @@
 
 struct push_config {
 	struct s3 *s3;
-	struct spool *spool; /* NULL: nothing is remembered */
 	int root;
+	const char *dest;   /* s3://BUCKET/PREFIX, for people and events */
+	const char *who;    /* "", or the same before what people are told, when there are several */
 	const char *prefix; /* "" or without slashes at its ends */
 	int jobs;
 	int64_t expire_ms; /* after a file left the tree; -1: it stays in the bucket */
@@ -30,8 +31,16 @@ struct push_config {
 	void *ctx;
 };
 
+/* What waits, and what was done since the start. */
+struct push_figures {
+	int64_t backlog_files, backlog_bytes, backlog_age_ms;
+	int64_t pushed_files, pushed_bytes, failed_files, lost_files, expired_files, known_files;
+	bool away; /* nothing can be put now */
+};
+
 struct push;
 int push_new(struct push **, const struct push_config *);
+void push_use_spool(struct push *, struct spool *); /* without, nothing is remembered */
 void push_stored(struct push *, const char *path, int64_t size, int64_t mtime_ns); /* size -1: not any more */
 void push_scanning(struct push *, bool); /* files told of are old ones */
 void push_file(struct push *, const char *path, const struct stat *);
@@ -41,12 +50,12 @@ void push_scanned(struct push *, bool again);
 void push_go(struct push *);   /* send what may be sent */
 void push_tick(struct push *); /* four times a second */
 bool push_idle(const struct push *);
-void push_say(struct push *, const char *event); /* the backlog, as an event */
+void push_measure(struct push *, struct push_figures *);
+void push_say(struct push *, const char *event); /* the figures, as an event */
 /* What went wrong: the last fault of the whole, or NULL; and files that can never be stored. */
 const struct s3_fault *push_fault(const struct push *);
 int64_t push_failing_ms(const struct push *); /* 0 while all is well */
 size_t push_failed(const struct push *);
-size_t push_known(const struct push *);
 void push_free(struct push **);
 
 #endif

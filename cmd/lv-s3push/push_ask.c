@@ -15,7 +15,7 @@ on_head(void *ctx, const struct s3_result *r)
 	enum s3_verdict v = r->fault.verdict;
 
 	push_say_skew(p, r);
-	if (v == S3_CONFIG && p->pushed) /* without the right to list, what is missing is forbidden */
+	if (v == S3_CONFIG && p->figures.pushed_files) /* without the right to list, what is missing is forbidden */
 		v = S3_MISSING;
 	if (ob->again || !ob->asked) { /* it came meanwhile */
 		;

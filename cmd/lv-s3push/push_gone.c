@@ -46,8 +46,8 @@ push_folder_gone(struct push *p, const char *path)
 	struct below b = { p, path, strlen(path) };
 
 	objects_each(&p->objects, gone_below, &b);
-	if (p->config.spool)
-		spool_folder_gone(p->config.spool, path);
+	if (p->spool)
+		spool_folder_gone(p->spool, path);
 }
 
 static void
@@ -62,20 +62,13 @@ unseen(void *ctx, struct object *ob)
 void
 push_scanned(struct push *p, bool again)
 {
-	struct event e;
-
-	if (!again && p->config.spool) /* what waits from before; its playlists need the tree's files known */
-		spool_pending(p->config.spool, push_spooled, p);
+	if (!again && p->spool) /* what waits from before; its playlists need the tree's files known */
+		spool_pending(p->spool, push_spooled, p);
 	if (!p->config.once)
 		objects_each(&p->objects, unseen, p);
 	p->scan++;
-	if (p->config.spool)
+	if (p->spool)
 		push_rewrite(p);
-	if (again) {
-		event_begin(&e, "tree.rescanned");
-		event_int(&e, "files", (int64_t)p->objects.n);
-		event_send(&e);
-	}
 }
 
 struct batch {
@@ -111,7 +104,8 @@ on_deleted(void *ctx, const struct s3_result *r)
 	}
 	if (done) {
 		push_well(p);
-		event_begin(&e, "objects.expired");
+		p->figures.expired_files += (int64_t)b->n;
+		push_event(p, &e, "objects.expired");
 		event_int(&e, "files", (int64_t)b->n);
 		event_send(&e);
 	}

@@ -2,6 +2,7 @@
 #ifndef LV_S3PUSH_PUSH_PARTS_H
 #define LV_S3PUSH_PUSH_PARTS_H
 
+#include "event.h"
 #include "lists.h"
 #include "push.h"
 
@@ -15,7 +16,9 @@ struct push {
 	int flying, flying_kept, flying_deletes;
 	uint32_t scan;
 	bool scanning, link_warned, journal_broken;
-	size_t journal_lines, pushed, failed;
+	size_t journal_lines;
+	struct push_figures figures; /* what was done */
+	struct spool *spool;
 	/* Trouble with the whole: */
 	int fails;
 	int64_t hold_until_ms, failed_at_ms, failing_since_ms;
@@ -49,6 +52,9 @@ void push_spooled(void *push, const char *path, const struct stat *); /* before 
 
 /* push_gone.c: what left the tree, and leaves the bucket later */
 void push_expire(struct push *);
+
+/* push.c */
+void push_event(const struct push *, struct event *, const char *name); /* begun */
 
 /* push_trouble.c */
 void push_hold(struct push *, const struct s3_result *, int64_t sent_ms); /* everything waits */

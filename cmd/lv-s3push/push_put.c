@@ -17,13 +17,14 @@ say_pushed(struct push *p, const struct flight *f)
 {
 	struct event e;
 
-	p->pushed++;
-	event_begin(&e, "object.pushed");
+	p->figures.pushed_files++;
+	p->figures.pushed_bytes += f->size;
+	push_event(p, &e, "object.pushed");
 	event_str(&e, "path", f->object->path);
 	event_int(&e, "size_bytes", f->size);
 	event_int(&e, "lag_ms", clock_wall_ms() - f->seen_ms);
 	event_send(&e);
-	inform("pushed %s", f->object->path);
+	inform("%spushed %s", p->config.who, f->object->path);
 }
 
 /* It is in the bucket; the version that was sent need not be the newest any more. */
@@ -141,9 +142,9 @@ launch(struct push *p, struct flight *f)
 	o.key = key;
 	f->sent_ms = clock_mono_ms();
 	if (p->config.dry_run) {
-		printf("put %s (%s; %s)\n", key, o.type, o.cache);
+		printf("put %s/%s (%s; %s)\n", p->config.dest, ob->path, o.type, o.cache);
 		ob->stored = true;
-		p->pushed++;
+		p->figures.pushed_files++;
 		r = 1;
 	} else {
 		r = s3_put(p->config.s3, &o, on_put, f);

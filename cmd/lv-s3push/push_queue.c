@@ -53,13 +53,14 @@ push_journal(struct push *p, struct object *ob, bool stored)
 {
 	int r;
 
-	if (!p->config.spool || p->journal_broken)
+	if (!p->spool || p->journal_broken)
 		return;
-	r = stored ? spool_note(p->config.spool, ob->path, ob->size, ob->mtime_ns) :
-		     spool_forget(p->config.spool, ob->path);
+	r = stored ? spool_note(p->spool, ob->path, ob->size, ob->mtime_ns) :
+		     spool_forget(p->spool, ob->path);
 	p->journal_lines++;
 	if (r < 0) {
-		warning(r, "cannot write the journal; pushing goes on, it is written again when that is possible");
+		warning(r, "%scannot write the journal; pushing goes on, it is written again when that is possible",
+			p->config.who);
 		p->journal_broken = true;
 	}
 }
@@ -72,21 +73,21 @@ note(void *ctx, struct object *ob)
 	if (!ob->stored || ob->size < 0 || p->journal_broken || ob->state == OBJECT_WAITING ||
 		ob->state == OBJECT_FLYING || (ob->list && ob->list->n))
 		return;
-	p->journal_broken = spool_note(p->config.spool, ob->path, ob->size, ob->mtime_ns) < 0;
+	p->journal_broken = spool_note(p->spool, ob->path, ob->size, ob->mtime_ns) < 0;
 	p->journal_lines++;
 }
 
 void
 push_rewrite(struct push *p)
 {
-	int r = spool_begin(p->config.spool);
+	int r = spool_begin(p->spool);
 
 	p->journal_broken = false;
 	p->journal_lines = 0;
 	if (!r)
 		objects_each(&p->objects, note, p);
 	if (!r && !p->journal_broken)
-		r = spool_end(p->config.spool);
+		r = spool_end(p->spool);
 	p->journal_broken |= r < 0;
 }
 
@@ -125,14 +126,14 @@ void
 push_unlink(struct push *p, struct object *ob)
 {
 	if (ob->linked)
-		spool_unlink(p->config.spool, ob->path);
+		spool_unlink(p->spool, ob->path);
 	ob->linked = false;
 }
 
 int
 push_open(struct push *p, struct object *ob)
 {
-	int fd = ob->linked ? spool_file(p->config.spool, ob->path) : -ENOENT;
+	int fd = ob->linked ? spool_file(p->spool, ob->path) : -ENOENT;
 
 	if (fd < 0) {
 		fd = openat(p->config.root, ob->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);

@@ -1,6 +1,7 @@
 #include "push_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,11 +120,12 @@ known(const struct push *p, const struct object *ob, const struct stat *st)
 static void
 keep_link(struct push *p, struct object *ob)
 {
-	int r = spool_link(p->config.spool, ob->path);
+	int r = spool_link(p->spool, ob->path);
 
 	ob->linked = r >= 0;
 	if (r < 0 && r != -ENOENT && !p->link_warned) {
-		warning(r, "cannot link %s into the spool: what is deleted before it was pushed is lost", ob->path);
+		warning(r, "%scannot link %s into the spool: what is deleted before it was pushed is lost",
+			p->config.who, ob->path);
 		p->link_warned = true;
 	}
 }
@@ -178,7 +180,7 @@ push_file(struct push *p, const char *path, const struct stat *st)
 		ob->gone_ms = 0;
 		return;
 	}
-	if (p->config.spool)
+	if (p->spool)
 		keep_link(p, ob);
 	take(p, ob, st);
 }
@@ -190,7 +192,7 @@ push_spooled(void *ctx, const char *path, const struct stat *st)
 	struct object *ob = kind_of(path) ? objects_get(&p->objects, path) : NULL;
 
 	if (!ob) {
-		spool_unlink(p->config.spool, path);
+		spool_unlink(p->spool, path);
 		return;
 	}
 	ob->linked = true;

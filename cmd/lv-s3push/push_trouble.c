@@ -22,10 +22,10 @@ push_well(struct push *p)
 		return;
 	p->fails = 0;
 	p->hold_until_ms = 0;
-	event_begin(&e, "store.back");
+	push_event(p, &e, "store.back");
 	event_int(&e, "away_ms", clock_mono_ms() - p->failing_since_ms);
 	event_send(&e);
-	inform("the bucket can be written again");
+	inform("%sthe bucket can be written again", p->config.who);
 	p->failing_since_ms = 0;
 	p->fault.why[0] = '\0';
 }
@@ -51,8 +51,8 @@ push_hold(struct push *p, const struct s3_result *r, int64_t sent_ms)
 	hash_random(&random, sizeof(random));
 	p->hold_until_ms = now + (r->retry_after_ms ? r->retry_after_ms : most / 4 + random % (most * 3 / 4));
 	if (strcmp(p->fault.why, r->fault.why)) {
-		warning(0, "%s; trying again, nothing is lost", r->fault.why);
-		event_begin(&e, config ? "store.refused" : "store.away");
+		warning(0, "%s%s; trying again, nothing is lost", p->config.who, r->fault.why);
+		push_event(p, &e, config ? "store.refused" : "store.away");
 		event_str(&e, "reason", r->fault.why);
 		event_str(&e, "code", r->fault.code[0] ? r->fault.code : NULL);
 		event_send(&e);
@@ -66,7 +66,7 @@ void
 push_say_skew(struct push *p, const struct s3_result *r)
 {
 	if (r->fault.skewed && llabs(r->skew_s - p->skew_s) > 60) {
-		warning(0, "%s; its clock is used meanwhile", r->fault.why);
+		warning(0, "%s%s; its clock is used meanwhile", p->config.who, r->fault.why);
 		p->skew_s = r->skew_s;
 	}
 }
@@ -76,9 +76,9 @@ push_fail(struct push *p, struct object *ob, const char *why)
 {
 	struct event e;
 
-	complain(0, "%s is not pushed: %s", ob->path, why);
-	p->failed++;
-	event_begin(&e, "object.failed");
+	complain(0, "%s%s is not pushed: %s", p->config.who, ob->path, why);
+	p->figures.failed_files++;
+	push_event(p, &e, "object.failed");
 	event_str(&e, "path", ob->path);
 	event_str(&e, "reason", why);
 	event_send(&e);
@@ -95,8 +95,9 @@ push_lose(struct push *p, struct object *ob)
 		push_rest(p, ob);
 		return;
 	}
-	warning(0, "%s is lost: it is neither in the tree nor in the bucket", ob->path);
-	event_begin(&e, "object.lost");
+	warning(0, "%s%s is lost: it is neither in the tree nor in the bucket", p->config.who, ob->path);
+	p->figures.lost_files++;
+	push_event(p, &e, "object.lost");
 	event_str(&e, "path", ob->path);
 	event_send(&e);
 	push_unlink(p, ob);

@@ -66,8 +66,43 @@ check_owner(struct spool *s, const char *destination)
 	return r;
 }
 
+/* A folder in one that may have to be made as well. */
+static int
+make_folder(int at, const char *folder, const char *name)
+{
+	int dir, fd;
+
+	if (mkdirat(at, folder, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if ((dir = open_folder(at, folder)) < 0)
+		return dir;
+	fd = mkdirat(dir, name, 0700) < 0 && errno != EEXIST ? -errno : open_folder(dir, name);
+	close(dir);
+	return fd;
+}
+
+void
+spool_idle(int at, const char *folder, void (*found)(const char *name))
+{
+	int fd = open_folder(at, folder), one;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		if (*e->d_name == '.' || (one = open_folder(fd, e->d_name)) < 0)
+			continue;
+		if (flock(one, LOCK_EX | LOCK_NB) == 0)
+			found(e->d_name);
+		close(one);
+	}
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}
+
 int
-spool_open(struct spool **out, int at, int root, const char *folder, const char *destination)
+spool_open(struct spool **out, int at, int root, const char *folder, const char *name, const char *destination)
 {
 	struct spool *s = calloc(1, sizeof(*s));
 	struct stat a, b;
@@ -77,9 +112,7 @@ spool_open(struct spool **out, int at, int root, const char *folder, const char 
 		return -ENOMEM;
 	s->root = root;
 	s->dir = s->pending = s->journal = -1;
-	if (mkdirat(at, folder, 0700) < 0 && errno != EEXIST)
-		r = -errno;
-	else if ((s->dir = r = open_folder(at, folder)) < 0)
+	if ((s->dir = r = make_folder(at, folder, name)) < 0)
 		;
 	else if ((r = lock(s->dir)) < 0)
 		;

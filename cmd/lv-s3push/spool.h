@@ -1,12 +1,12 @@
 /*
- * spool: what has to be remembered over a restart, in a folder beside the tree.
+ * spool: what has to be remembered over a restart: a folder for each destination, in one folder.
  *
  * pending/PATH  a hard link to each file that has not been pushed yet.  So the backlog needs no
  *               list of its own, is whole after kill -9 at any moment, and holds what the
  *               segmenter has deleted meanwhile.
  * pushed        a journal: "SIZE MTIME_NS PATH" when a file was pushed, "- PATH" when it was
  *               deleted or forgotten; read and written anew at each start.
- * for           the destination; another one needs a spool of its own.
+ * for           the destination.
  *
  * No fsync: a power cut may cost the last lines of the journal, and their files are pushed again.
  * Errors: spool_open gives -EBUSY (another lv-s3push has it), -EXDEV (it has to be on the file system
@@ -22,8 +22,10 @@ struct spool;
 typedef void spool_pushed_fn(void *ctx, const char *path, int64_t size, int64_t mtime_ns);
 typedef void spool_pending_fn(void *ctx, const char *path, const struct stat *);
 
-/* The folder is relative to at; root is the tree's. */
-int spool_open(struct spool **, int at, int root, const char *folder, const char *destination);
+/* The folder is relative to at, and made when it is not there; root is the tree's. */
+int spool_open(struct spool **, int at, int root, const char *folder, const char *name, const char *destination);
+/* Those in the folder that nobody has open. */
+void spool_idle(int at, const char *folder, void (*found)(const char *name));
 int spool_pushed(struct spool *, spool_pushed_fn *, void *ctx); /* each file that is in the bucket */
 int spool_pending(struct spool *, spool_pending_fn *, void *ctx);
 

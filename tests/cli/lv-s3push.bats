@@ -11,6 +11,7 @@ setup() {
 	command -v radosgw >/dev/null || skip "no radosgw"
 	cd "$BATS_TEST_TMPDIR" || return 1
 	B=bucket-$BATS_TEST_NUMBER
+	SPOOL=root/.lv-s3push/$B@127.0.0.1:$S3_PORT
 	mkdir -p root/live/a/720p
 	s3 PUT "$B" -o out -w '%{http_code}' | grep -qx 200
 }
@@ -19,6 +20,7 @@ teardown() {
 	[ -z "${PID-}" ] || kill -9 "$PID" 2>/dev/null || :
 	[ -z "${FRONT-}" ] || kill "$FRONT" 2>/dev/null || :
 	[ -z "${FEED-}" ] || kill "$FEED" 2>/dev/null || :
+	[ -z "${S3_DIR-}" ] || [ -s "$S3_DIR/rgw.pid" ] || rgw_start
 }
 
 once() { lv-s3push --root "${ROOTED:-root}" --dest "${DEST:-s3://$B}" --endpoint "$S3_URL" --once --events events "$@"; }
@@ -27,7 +29,7 @@ watch() { # [OPTION...]: watching, until teardown
 	: >>events
 	local n
 	n=$(grep -c tree.watched events) || :
-	lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --events events "$@" >>out 2>>err 3>&- &
+	lv-s3push --root root --dest "${DEST:-s3://$B}" --endpoint "$S3_URL" --events events "$@" >>out 2>>err 3>&- &
 	PID=$!
 	eventually 20 more_than "$n" tree.watched
 }
@@ -51,6 +53,21 @@ playlist() { # PATH SEGMENT...
 	mv "${to%/*}/.list.tmp" "$to"
 }
 
+front() { # DIRECTIVES: nginx before the store; busy, cut: files that make it answer 503, and hang up
+	cat >nginx.conf <<-END
+		daemon off; master_process off; pid nginx.pid; error_log stderr;
+		events { }
+		http { access_log off; client_max_body_size 0;
+		server { $1
+			location / {
+				if (-f $PWD/busy) { return 503; }
+				if (-f $PWD/cut) { return 444; }
+				proxy_set_header Host \$http_host;
+				proxy_pass http://127.0.0.1:$S3_PORT; } } }
+	END
+	/usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.err 3>&- &
+	FRONT=$!
+}
 policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":$1,\"Action\":$2,\"Resource\":[\"arn:aws:s3:::$B\",\"arn:aws:s3:::$B/*\"]}]}"; }
 
 @test "once: media before what names it, labelled; a second time there is nothing to do" {
@@ -153,14 +170,14 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 		((i <= 5)) || rm "root/live/a/720p/$((i - 5)).ts"
 		((i < 5)) || playlist live/a/720p/index.m3u8 "$((i - 2)).ts" "$((i - 1)).ts" "$i.ts"
 		if ((i == 10 || i == 20)); then
-			eventually 10 test -e "root/.lv-s3push/pending/live/a/720p/$i.ts"
+			eventually 10 test -e "$SPOOL/pending/live/a/720p/$i.ts"
 			kill -9 "$PID"
 			wait "$PID" || :
 			watch
 		fi
 	done
 	wait_event events 20 '.event == "store.away"'
-	eventually 10 test -e root/.lv-s3push/pending/live/a/720p/30.ts
+	eventually 10 test -e "$SPOOL"/pending/live/a/720p/30.ts
 	rgw_start
 	wait_event events 60 '.event == "store.back"'
 	pushed live/a/720p/index.m3u8 40
@@ -171,8 +188,8 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	# The newest window was watchable before the oldest were stored.
 	jq -r 'select(.event == "object.pushed").path' events >order
 	[ "$(grep -n index.m3u8 order | head -n 1 | cut -d: -f1)" -lt "$(wc -l <order)" ]
-	eventually 10 test ! -e root/.lv-s3push/pending/live/a/720p/index.m3u8
-	[ -z "$(find root/.lv-s3push/pending -type f)" ]
+	eventually 10 test ! -e "$SPOOL"/pending/live/a/720p/index.m3u8
+	[ -z "$(find "$SPOOL"/pending -type f)" ]
 	grep -q 'trying again, nothing is lost' err
 }
 
@@ -181,19 +198,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	port=$(free_port)
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem \
 		-days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
-	cat >nginx.conf <<-END
-		daemon off; master_process off; pid nginx.pid; error_log stderr;
-		events { }
-		http { access_log off; client_max_body_size 0;
-		server { listen 127.0.0.1:$port ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;
-			location / {
-				if (-f $PWD/busy) { return 503; }
-				if (-f $PWD/cut) { return 444; }
-				proxy_set_header Host \$http_host;
-				proxy_pass http://127.0.0.1:$S3_PORT; } } }
-	END
-	/usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.err 3>&- &
-	FRONT=$!
+	front "listen 127.0.0.1:$port ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;"
 	eventually 10 curl -sk -o /dev/null "https://localhost:$port"
 	run -78 --separate-stderr timeout 60 lv-s3push --root root --dest "s3://$B" --endpoint "https://localhost:$port" --once
 	[[ "$stderr" == *certificate* ]]
@@ -299,14 +304,53 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	s3 GET "$B/live/a/720p/index.m3u8" | diff - <(sed '/^2.ts/i #EXT-X-GAP' root/live/a/720p/index.m3u8)
 }
 
-@test "one spool, one process, one destination" {
+@test "one process a destination; a backlog that nobody pushes is named" {
 	watch
 	run -75 --separate-stderr timeout 20 lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL"
-	[[ "$stderr" == *"another lv-s3push"* ]]
+	[[ "$stderr" == *"another lv-s3push pushes to s3://$B from .lv-s3push"* ]]
 	kill "$PID"
 	wait "$PID"
-	run -78 --separate-stderr timeout 20 lv-s3push --root root --dest "s3://$B/other" --endpoint "$S3_URL"
-	[[ "$stderr" == *"another destination"* ]]
+	DEST=s3://$B/other watch
+	grep -q "warning: .lv-s3push/${SPOOL##*/} is the backlog of a destination that nobody pushes to" err
+	segment live/a/720p/1.ts
+	pushed live/a/720p/1.ts
+	stored other/live/a/720p/1.ts
+}
+
+@test "two destinations, one of them dead, then slow: the other is not held up, and nothing is lost" {
+	local dead i
+	dead=$(free_port)
+	s3 PUT "$B-2"
+	printf 'aws_access_key_id=lvkey\naws_secret_access_key=lvsecret\n' >cred
+	chmod 600 cred
+	: >events
+	lv-s3push --root root --dest "s3://$B-2/two,endpoint=http://127.0.0.1:$dead,credentials=cred,max-kbps=800" \
+		--dest "s3://$B" --endpoint "$S3_URL" --events events 2>err 3>&- &
+	PID=$!
+	wait_event events 20 ".event == \"tree.watched\" and .dest == \"s3://$B-2/two s3://$B\""
+	for i in 1 2 3; do segment "live/a/720p/$i.ts" 100000; done
+	playlist live/a/720p/index.m3u8 1.ts 2.ts 3.ts
+	wait_event events 20 ".event == \"object.pushed\" and .dest == \"s3://$B\" and (.path | endswith(\".m3u8\"))" >first
+	[ "$(jq .lag_ms first)" -lt 3000 ]
+	wait_event events 20 ".event == \"store.away\" and .dest == \"s3://$B-2/two\""
+	grep -q "^lv-s3push: warning: s3://$B-2/two: .*trying again" err
+	rm root/live/a/720p/[1-3].ts
+	front "listen 127.0.0.1:$dead;"
+	wait_event events 40 ".event == \"object.pushed\" and .dest == \"s3://$B-2/two\" and (.path | endswith(\".m3u8\"))" >late
+	# 300 KB at 800 kbit/s take 3 s; what comes meanwhile does not wait for them at the other.
+	[ "$(s3_keys "$B-2" | grep -c '^two/live/a/720p/[123].ts')" = 3 ]
+	segment live/a/720p/4.ts
+	wait_event events 20 ".event == \"object.pushed\" and .dest == \"s3://$B\" and .path == \"live/a/720p/4.ts\"" >fast
+	[ "$(jq .lag_ms fast)" -lt 3000 ]
+	rm root/live/a/720p/index.m3u8
+	lv-s3push --root root --dest "s3://$B/x" --dest "s3://$B-2/x" --endpoint "$S3_URL" --once
+	stored x/live/a/720p/4.ts
+	s3_keys "$B-2" | grep -qx x/live/a/720p/4.ts
+	run -78 --separate-stderr lv-s3push --root root --dest "s3://$B/y" --dest s3://nowhere-1 --endpoint "$S3_URL" --once
+	[ "$stderr" = "lv-s3push: s3://nowhere-1: there is no bucket nowhere-1 at $S3_URL" ]
+	stored y/live/a/720p/4.ts
+	run -64 --separate-stderr lv-s3push --root root --dest "s3://$B,colour=red" --once
+	[[ "$stderr" == *"after a comma there is one of region="* ]]
 }
 
 @test "a full disk under the journal: it is said, and pushing goes on" {
@@ -330,9 +374,9 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	segment live/a/720p/1.ts
 	playlist live/a/720p/index.m3u8 1.ts
 	once --dry-run >out
-	diff out - <<-'END'
-		put live/a/720p/1.ts (video/mp2t; public, max-age=86400, immutable)
-		put live/a/720p/index.m3u8 (application/vnd.apple.mpegurl; public, max-age=2)
+	diff out - <<-END
+		put s3://$B/live/a/720p/1.ts (video/mp2t; public, max-age=86400, immutable)
+		put s3://$B/live/a/720p/index.m3u8 (application/vnd.apple.mpegurl; public, max-age=2)
 	END
 	[ -z "$(s3_keys "$B")" ]
 	run -74 bash -c 'lv-s3push --root root --dest "s3://$1" --endpoint "$S3_URL" --dry-run >/dev/full' - "$B"
