@@ -2,7 +2,6 @@
 #include "archive_parts.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <limits.h>
@@ -13,7 +12,7 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "file.h"
+#include "place.h"
 
 #define LINE_MAX_BYTES 16384
 
@@ -66,6 +65,9 @@ arc_segment(struct archive *a, struct listing *l, const struct segment *s)
 	last = l->count ? &l->segment[l->count - 1] : &none;
 	to = &l->segment[l->count++];
 	*to = *s;
+	to->last = true;
+	if (l->count > 1)
+		to[-1].last = false;
 	to->n |= (int64_t)a->sources << SOURCE_BIT;
 	to->folder = to->init = to->file = NULL;
 	a->segments++;
@@ -96,24 +98,18 @@ is_init(const char *name)
 	return *name != '.' && strstr(name, "init") && !is_segment(name);
 }
 
-static int
-only_media(const struct dirent *d)
-{
-	return is_segment(d->d_name) || is_init(d->d_name);
-}
-
 /* The init segment of a segment, by their names: BROADCAST-EPOCH-N and init-BROADCAST-EPOCH-K. */
 static char *
-init_for(struct dirent **list, int count, const char *name)
+init_for(const struct place_names *names, const char *name)
 {
 	const char *dash = strrchr(name, '-');
 	char *any = NULL;
-	int i;
+	size_t i;
 
 	if (ends_with(name, ".ts"))
 		return NULL;
-	for (i = 0; i < count; i++) {
-		char *init = list[i]->d_name;
+	for (i = 0; i < names->count; i++) {
+		char *init = names->name[i];
 
 		if (!is_init(init))
 			continue;
@@ -143,18 +139,17 @@ number_in(const char *name)
 static int
 add_bare(struct archive *a, const char *folder, const char *name)
 {
-	struct dirent **list;
+	struct place_names names;
 	struct listing *l = NULL;
-	int count = scandir(folder, &list, only_media, versionsort), i, r = 0;
+	int r = place_list(folder, &names);
+	size_t i;
 
-	if (count < 0)
-		return -errno;
-	for (i = 0; i < count; i++) {
-		struct segment s = { .folder = (char *)folder, .file = list[i]->d_name };
+	for (i = 0; !r && i < names.count; i++) {
+		struct segment s = { .folder = (char *)folder, .file = names.name[i] };
 
-		if (r || !is_segment(s.file))
+		if (!is_segment(s.file))
 			continue;
-		s.init = init_for(list, count, s.file);
+		s.init = init_for(&names, s.file);
 		if ((s.n = number_in(s.file)) < 0)
 			s.n = l ? (int64_t)l->count : 0;
 		if (!l)
@@ -163,9 +158,7 @@ add_bare(struct archive *a, const char *folder, const char *name)
 			r = arc_segment(a, l, &s);
 		a->guessed = true;
 	}
-	for (i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
+	place_names_free(&names);
 	return r;
 }
 
@@ -174,32 +167,25 @@ static int
 add_tracks(struct archive *a, const char *folder)
 {
 	static const char own[] = "index.m3u8";
-	struct dirent *d;
-	struct stat st;
-	char *sub, *list;
-	DIR *dir;
-	int r = 0;
+	struct place_names names;
+	char *sub;
+	size_t i;
+	int r = place_list(folder, &names);
 
-	if (!(dir = opendir(folder)))
-		return -errno;
-	while (!r && (d = readdir(dir))) {
-		if (*d->d_name == '.')
+	for (i = 0; !r && i < names.count; i++) {
+		char *name = names.name[i];
+		size_t n = strlen(name);
+
+		if (name[n - 1] != '/')
 			continue;
-		if (!(sub = arc_path(folder, d->d_name)) || !(list = arc_path(sub, own))) {
-			free(sub);
+		name[n - 1] = '\0';
+		if (!(sub = place_path(folder, name)))
 			r = -ENOMEM;
-			break;
-		}
-		if (stat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
-			if (access(list, R_OK) == 0)
-				r = arc_playlist(a, sub, own, d->d_name, 1);
-			else
-				r = add_bare(a, sub, d->d_name);
-		}
+		else if ((r = arc_playlist(a, sub, own, name, 1)) == -ENOENT)
+			r = add_bare(a, sub, name);
 		free(sub);
-		free(list);
 	}
-	closedir(dir);
+	place_names_free(&names);
 	if (r || a->segments)
 		return r;
 	r = arc_playlist(a, folder, own, "main", 1);
@@ -257,7 +243,7 @@ add_listed(struct archive *a, char *line, char **init, int64_t *n)
 		folder = "/";
 	if (is_init(name)) {
 		free(*init);
-		return (*init = arc_path(folder, name)) ? 0 : -ENOMEM;
+		return (*init = place_path(folder, name)) ? 0 : -ENOMEM;
 	}
 	s.init = *init && !strncmp(*init, folder, strlen(folder)) && (*init)[strlen(folder)] == '/'
 		? *init + strlen(folder) + 1 : NULL;

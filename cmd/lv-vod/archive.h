@@ -25,7 +25,7 @@ struct segment {
 	int64_t n; /* equal in all tracks */
 	char *folder, *file, *init; /* init: NULL for a transport stream */
 	int64_t wall_ms, dur_us; /* 0: nobody said */
-	bool gap, discontinuity;
+	bool gap, discontinuity, last; /* last: no other follows it in memory */
 };
 
 struct listing { /* a track's segments */

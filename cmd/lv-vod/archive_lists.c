@@ -2,15 +2,13 @@
 #include "archive_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "file.h"
+#include "place.h"
 
 /* A name in a listing: below the listing's folder, and no address. */
 static bool
@@ -30,23 +28,11 @@ is_inside(const char *name)
 	}
 }
 
-char *
-arc_path(const char *folder, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
 int
 arc_get(const char *folder, const char *name, struct buf *b)
 {
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+	int r = place_get(folder, name, LISTING_BYTES_MAX, b);
 
-	if (dir < 0)
-		return -errno;
-	r = file_get(dir, name, LISTING_BYTES_MAX, b);
-	close(dir);
 	return r < 0 ? r : buf_u8(b, 0);
 }
 
@@ -86,7 +72,7 @@ add_journal_line(struct archive *a, const char *folder, const char *line)
 		a->torn++; /* a writer that was killed leaves half a line */
 		goto out;
 	}
-	if (!(s.folder = arc_path(folder, track)))
+	if (!(s.folder = place_path(folder, track)))
 		r = -ENOMEM;
 	else if ((r = arc_listing(a, track, &l)) == 0)
 		r = arc_segment(a, l, &s);

@@ -17,7 +17,6 @@ int arc_listing(struct archive *, const char *name, struct listing **); /* made 
 int arc_segment(struct archive *, struct listing *, const struct segment *); /* takes copies */
 
 /* archive_lists.c */
-char *arc_path(const char *folder, const char *name);
 int arc_get(const char *folder, const char *name, struct buf *); /* a text, ended by a NUL */
 int arc_journal(struct archive *, const char *folder, char *text);
 /* depth: 1 for a playlist that a master names, which may not be a master itself. */

@@ -1,16 +1,13 @@
 #include "media.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "bytes.h"
 #include "codec.h"
 #include "fmp4.h"
+#include "place.h"
 
 #define MOOF FOURCC('m', 'o', 'o', 'f')
 #define SECONDS_BITS 31 /* of media time: 68 years */
@@ -38,52 +35,15 @@ media_new(struct media *m, bool video, struct media_stream *stream)
 }
 
 static int
-open_below(const char *folder, const char *file, struct stat *st)
-{
-	char *path;
-	int fd;
-
-	if (asprintf(&path, "%s/%s", folder, file) < 0)
-		return -ENOMEM;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	free(path);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
-		close(fd);
-		return -EBADMSG;
-	}
-	return fd;
-}
-
-/* The bytes that were there, fewer at the end of the file. */
-static ssize_t
-read_at(int fd, uint8_t *p, size_t n, uint64_t at)
-{
-	size_t have = 0;
-	ssize_t r;
-
-	while (have < n) {
-		if ((r = pread(fd, p + have, n - have, (off_t)(at + have))) == 0)
-			break;
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r > 0)
-			have += (size_t)r;
-	}
-	return (ssize_t)have;
-}
-
-static int
 load_init(struct media *m, const struct segment *s)
 {
-	struct stat st;
+	struct buf b = { 0 };
 	char *path;
-	int fd, r, i;
+	int r, i;
 
 	if (!s->init)
 		return -ENOMSG;
-	if (asprintf(&path, "%s/%s", s->folder, s->init) < 0)
+	if (!(path = place_path(s->folder, s->init)))
 		return -ENOMEM;
 	if (m->path && !strcmp(m->path, path)) {
 		free(path);
@@ -94,16 +54,10 @@ load_init(struct media *m, const struct segment *s)
 	m->path = NULL;
 	m->bytes = NULL;
 	m->track = NULL;
-	if ((fd = open_below(s->folder, s->init, &st)) < 0) {
-		free(path);
-		return fd;
-	}
-	r = st.st_size > MP4_INIT_MAX ? -EMSGSIZE : !(m->bytes = malloc((size_t)st.st_size + 1)) ? -ENOMEM : 0;
-	if (!r && read_at(fd, m->bytes, (size_t)st.st_size, 0) != st.st_size)
-		r = -EIO;
-	close(fd);
+	r = place_get(s->folder, s->init, MP4_INIT_MAX, &b);
+	m->bytes = b.bytes; /* ours from here on */
 	if (!r)
-		r = mp4_init_parse(m->bytes, (size_t)st.st_size, &m->init);
+		r = mp4_init_parse(m->bytes, buf_len(&b), &m->init);
 	for (i = 0; !r && !m->track && i < m->init.count; i++)
 		if (m->init.track[i].video == m->video)
 			m->track = &m->init.track[i];
@@ -163,17 +117,17 @@ load_moof(struct media *m, struct mp4_walk *w, const uint8_t *moof, size_t n, ui
 }
 
 static int
-load_samples(struct media *m, int fd, uint64_t size)
+load_samples(struct media *m, struct place_file *f)
 {
 	uint8_t block[BLOCK], *moof;
 	struct mp4_walk w = { 0 };
 	struct mp4_box b;
-	uint64_t at = 0;
+	uint64_t at = 0, size = f->size;
 	ssize_t n;
 	int r = 0;
 
 	while (!r && at < size && !m->truncated) {
-		if ((n = read_at(fd, block, sizeof(block), at)) < 0)
+		if ((n = place_read(f, block, sizeof(block), at)) < 0)
 			return (int)n;
 		if ((r = mp4_box(block, (size_t)n, &b)) < 0)
 			return r;
@@ -189,7 +143,7 @@ load_samples(struct media *m, int fd, uint64_t size)
 				return -EMSGSIZE;
 			if (!(moof = malloc((size_t)b.size)))
 				return -ENOMEM;
-			r = read_at(fd, moof, (size_t)b.size, at) != (ssize_t)b.size ? -EIO
+			r = place_read(f, moof, (size_t)b.size, at) != (ssize_t)b.size ? -EIO
 				: load_moof(m, &w, moof, (size_t)b.size, at, size);
 			free(moof);
 		}
@@ -211,25 +165,25 @@ media_is_stream(const struct segment *s)
 int
 media_stream_load(struct media_stream *m, const struct segment *s, int64_t near)
 {
+	struct place_file f;
 	uint8_t *bytes;
-	struct stat st;
-	int fd;
+	int r;
 
 	if (m->of == s)
 		return m->result;
 	m->of = NULL;
-	if ((fd = open_below(s->folder, s->file, &st)) < 0)
-		return fd;
-	if (st.st_size > MEDIA_STREAM_MAX || !(bytes = malloc((size_t)st.st_size + 1))) {
-		close(fd);
-		return st.st_size > MEDIA_STREAM_MAX ? -EMSGSIZE : -ENOMEM;
+	if ((r = place_open(&f, s, true)) < 0)
+		return r;
+	if (f.size > MEDIA_STREAM_MAX || !(bytes = malloc((size_t)f.size + 1))) {
+		place_close(&f);
+		return f.size > MEDIA_STREAM_MAX ? -EMSGSIZE : -ENOMEM;
 	}
-	m->result = read_at(fd, bytes, (size_t)st.st_size, 0) != st.st_size ? -EIO
-		: tsread_segment(&m->ts, bytes, (size_t)st.st_size, near);
-	close(fd);
+	m->result = place_read(&f, bytes, (size_t)f.size, 0) != (ssize_t)f.size ? -EIO
+		: tsread_segment(&m->ts, bytes, (size_t)f.size, near);
+	place_close(&f);
 	free(bytes);
 	m->of = s;
-	m->bytes = st.st_size;
+	m->bytes = (int64_t)f.size;
 	return m->result;
 }
 
@@ -308,8 +262,8 @@ load_stream(struct media *m, const struct segment *s)
 int
 media_load(struct media *m, const struct segment *s)
 {
-	struct stat st;
-	int fd, r;
+	struct place_file f;
+	int r;
 
 	m->count = 0;
 	m->truncated = false;
@@ -317,11 +271,11 @@ media_load(struct media *m, const struct segment *s)
 		return load_stream(m, s);
 	if ((r = load_init(m, s)) < 0)
 		return r;
-	if ((fd = open_below(s->folder, s->file, &st)) < 0)
-		return fd;
-	m->file_bytes = st.st_size;
-	r = load_samples(m, fd, (uint64_t)st.st_size);
-	close(fd);
+	if ((r = place_open(&f, s, false)) < 0)
+		return r;
+	m->file_bytes = (int64_t)f.size;
+	r = load_samples(m, &f);
+	place_close(&f);
 	/* What comes before damage is good. */
 	if ((r == -EBADMSG || r == -EMSGSIZE) && m->count) {
 		m->truncated = true;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fdio.h"
+#include "place.h"
 #include "sig.h"
 
 #define BLOCK 262144
@@ -17,7 +18,7 @@
 
 struct source { /* a segment that is open; sound and picture take turns */
 	const struct segment *segment;
-	int fd;
+	struct place_file file;
 };
 
 struct target {
@@ -40,24 +41,22 @@ put(void *arg, const void *data, size_t n)
 }
 
 static int
-source_fd(struct target *t, const struct segment *s)
+open_source(struct target *t, const struct segment *s, struct place_file **out)
 {
-	char path[PATH_MAX];
-	int i;
+	struct source *at = &t->source[t->source[1].segment == s];
+	int r;
 
-	for (i = 0; i < 2; i++)
-		if (t->source[i].segment == s)
-			return t->source[i].fd;
-	i = t->turn ^= 1;
-	if (t->source[i].segment)
-		close(t->source[i].fd);
-	t->source[i].segment = NULL;
-	if (snprintf(path, sizeof(path), "%s/%s", s->folder, s->file) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	if ((t->source[i].fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0)
-		return errno == ENOENT ? -ESTALE : -errno;
-	t->source[i].segment = s;
-	return t->source[i].fd;
+	if (at->segment != s) {
+		at = &t->source[t->turn ^= 1];
+		if (at->segment)
+			place_close(&at->file);
+		at->segment = NULL;
+		if ((r = place_open(&at->file, s, true)) < 0)
+			return r == -ENOENT ? -ESTALE : r;
+		at->segment = s;
+	}
+	*out = &at->file;
+	return 0;
 }
 
 static int
@@ -71,7 +70,7 @@ put_silence(struct target *t, const struct lane *l, uint64_t bytes)
 }
 
 static int
-put_bytes(struct target *t, int fd, uint64_t offset, uint64_t bytes)
+put_bytes(struct target *t, struct place_file *f, uint64_t offset, uint64_t bytes)
 {
 	uint8_t block[BLOCK];
 	off_t at = (off_t)offset;
@@ -84,22 +83,23 @@ put_bytes(struct target *t, int fd, uint64_t offset, uint64_t bytes)
 		if (sig_draining())
 			return -ECANCELED;
 		if (t->copying) {
-			n = copy_file_range(fd, &at, t->fd, NULL, want, 0);
+			n = copy_file_range(f->fd, &at, t->fd, NULL, want, 0);
 			if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
 				t->copying = false; /* two file systems, or one that cannot */
 				continue;
 			}
+			if (n < 0 && errno != EINTR)
+				return -errno;
 			if (n > 0)
 				t->done += (uint64_t)n;
 		} else {
-			n = pread(fd, block, want < BLOCK ? want : BLOCK, at);
+			if ((n = place_read(f, block, want < BLOCK ? want : BLOCK, (uint64_t)at)) < 0)
+				return (int)n;
 			if (n > 0) {
 				r = put(t, block, (size_t)n);
 				at += n;
 			}
 		}
-		if (n < 0 && errno != EINTR)
-			return -errno;
 		if (n == 0)
 			return -ESTALE;
 		if (n > 0)
@@ -125,18 +125,17 @@ put_all(struct target *t, struct recording *r)
 {
 	const struct lane *quiet = &r->lane[r->lanes - 1];
 	struct piece p;
+	struct place_file *f;
 	uint64_t told = 0;
-	int e = recording_head(r, put, t), i, fd;
+	int e = recording_head(r, put, t), i;
 
 	while (!e && (e = recording_next(r, &p)) > 0) {
 		if (!p.segment)
 			e = put_silence(t, quiet, p.bytes);
 		else if (media_is_stream(p.segment))
 			e = put_frames(t, r, &p);
-		else if ((fd = source_fd(t, p.segment)) < 0)
-			e = fd;
-		else
-			e = put_bytes(t, fd, p.offset, p.bytes);
+		else if ((e = open_source(t, p.segment, &f)) == 0)
+			e = put_bytes(t, f, p.offset, p.bytes);
 		if (t->progress && t->done - told >= STEP)
 			t->progress(told = t->done, t->size);
 	}
@@ -146,7 +145,7 @@ put_all(struct target *t, struct recording *r)
 		t->progress(t->done, t->size);
 	for (i = 0; i < 2; i++)
 		if (t->source[i].segment)
-			close(t->source[i].fd);
+			place_close(&t->source[i].file);
 	return e;
 }
 

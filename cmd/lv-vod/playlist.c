@@ -1,16 +1,14 @@
 #include "playlist.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "m3u8.h"
 #include "media.h"
+#include "place.h"
 
 #define STEP_MS 100     /* a larger step between segments is a discontinuity */
 #define PEAK_LEAST_MS 500 /* a shorter segment says nothing of a rate */
@@ -98,7 +96,7 @@ put_cut(struct list *l, const struct segment *cut, int64_t us, bool broken)
 }
 
 static int
-put_list(const struct list *l, int dir, int target_s)
+put_list(const struct list *l, const char *folder, int target_s)
 {
 	const struct m3u8_list head = { .version = l->gaps ? M3U8_GAPS : l->map ? 6 : 3, .target_s = target_s, .vod = true, .whole = true,
 		.independent = true };
@@ -113,7 +111,7 @@ put_list(const struct list *l, int dir, int target_s)
 	m3u8_end(&b);
 	if (asprintf(&path, "%s/vod.m3u8", l->from->name) < 0)
 		return -ENOMEM;
-	r = b.error ? b.error : file_put(dir, path, true, buf_data(&b), buf_len(&b));
+	r = b.error ? b.error : place_put(folder, path, buf_data(&b), buf_len(&b));
 	free(path);
 	buf_free(&b);
 	return r;
@@ -158,7 +156,7 @@ put_variant(struct buf *b, const struct list *l, const struct list *sound, bool 
 }
 
 static int
-put_master(const struct rungs *r, const struct list *lists, int n, int dir)
+put_master(const struct rungs *r, const struct list *lists, int n, const char *folder)
 {
 	struct buf b = { 0 };
 	bool pictures = false;
@@ -178,7 +176,7 @@ put_master(const struct rungs *r, const struct list *lists, int n, int dir)
 		if (lists[i].frames && lists[i].picture == pictures)
 			put_variant(&b, &lists[i], pictures ? sound_of(r, lists, n, &lists[i]) : NULL,
 				pictures && r->about[lists[i].from - r->archive->listing].sound);
-	e = b.error ? b.error : file_put(dir, "vod.m3u8", true, buf_data(&b), buf_len(&b));
+	e = b.error ? b.error : place_put(folder, "vod.m3u8", buf_data(&b), buf_len(&b));
 	buf_free(&b);
 	return e;
 }
@@ -233,7 +231,7 @@ playlist_write(const struct rungs *r, const char *folder, int64_t *dur_ms)
 {
 	struct list *lists = calloc(LISTINGS_MAX, sizeof(*lists));
 	struct media_stream *streams = calloc(LISTINGS_MAX, sizeof(*streams));
-	int n = 0, i, e = lists && streams ? 0 : -ENOMEM, dir = -1;
+	int n = 0, i, e = lists && streams ? 0 : -ENOMEM;
 	int64_t number, longest = 0, total = 0;
 	bool broken = false;
 
@@ -250,14 +248,10 @@ playlist_write(const struct rungs *r, const char *folder, int64_t *dur_ms)
 		cut(lists, n, number, &broken, &longest, &total);
 	if (!e && !total)
 		e = -ENODATA;
-	if (!e && (dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
-		e = -errno;
 	for (i = 0; !e && i < n; i++)
-		e = put_list(&lists[i], dir, (int)((longest + 500000) / 1000000));
+		e = put_list(&lists[i], folder, (int)((longest + 500000) / 1000000));
 	if (!e)
-		e = put_master(r, lists, n, dir);
-	if (dir >= 0)
-		close(dir);
+		e = put_master(r, lists, n, folder);
 	for (i = 0; i < n; i++) {
 		media_free(&lists[i].media);
 		media_stream_free(&streams[i]);
