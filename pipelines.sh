@@ -21,7 +21,7 @@ build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-d
 run_packages=(ffmpeg curl jq)
 test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3 haproxy systemd
 	python3-websockets postgresql redis-server redis-tools nginx-light libnginx-mod-rtmp chromium chromium-driver
-	radosgw ceph-mon ceph-osd ceph-common awscli faketime prometheus
+	radosgw ceph-mon ceph-osd ceph-common awscli faketime prometheus strace
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 long_packages=(obs-studio obs-plugins xvfb xauth libgl1-mesa-dri dbus)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -59,5 +60,18 @@ hash_md5_text(char text[HASH_MD5_TEXT], const void *data, size_t n)
 	if (EVP_Digest(data, n, digest, NULL, EVP_md5(), NULL) != 1)
 		return -EIO;
 	EVP_EncodeBlock((uint8_t *)text, digest, sizeof(digest));
+	return 0;
+}
+
+int
+hash_md5_hex(char hex[HASH_MD5_HEX], const void *data, size_t n)
+{
+	uint8_t digest[16];
+	size_t i;
+
+	if (EVP_Digest(data, n, digest, NULL, EVP_md5(), NULL) != 1)
+		return -EIO;
+	for (i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "place.h"
+#include "store.h"
 
 #define LINE_MAX_BYTES 16384
 
@@ -282,34 +283,58 @@ add_list(struct archive *a)
 	return r;
 }
 
+/* A folder, or a playlist in one. */
+static int
+add_source(struct archive *a, const char *source, bool is_folder)
+{
+	const char *slash = strrchr(source, '/');
+	char *folder, *name;
+	int r;
+
+	if (is_folder)
+		return add_folder(a, source);
+	folder = slash ? strndup(source, (size_t)(slash - source + (slash == source))) : strdup(".");
+	name = slash && folder && strrchr(folder, '/') ? strdup(strrchr(folder, '/') + 1) : NULL;
+	r = !folder ? -ENOMEM
+		: arc_playlist(a, folder, slash ? slash + 1 : source, name && *name ? name : "main", 0);
+	free(folder);
+	free(name);
+	return r;
+}
+
+static int
+add_bucket(struct archive *a, const char *source)
+{
+	size_t n = strlen(source);
+	char *url;
+	int r;
+
+	while (n > 6 && source[n - 1] == '/')
+		n--;
+	if (!(url = strndup(source, n)))
+		return -ENOMEM;
+	r = add_source(a, url, !ends_with(url, ".m3u8"));
+	free(url);
+	return r;
+}
+
 int
 archive_add(struct archive *a, const char *source)
 {
 	size_t before = a->segments;
-	const char *slash;
-	char *folder, *name;
 	struct stat st;
 	int r;
 
 	if (!strcmp(source, "-"))
 		return (r = add_list(a)) < 0 ? r : a->segments == before ? -ENODATA : 0;
-	if (strstr(source, "://"))
+	if (strstr(source, "://") && !store_is(source))
 		return -EREMOTE;
-	if (stat(source, &st) < 0)
-		return -errno;
 	if (a->sources == SOURCES_MAX)
 		return -EMSGSIZE;
-	if (S_ISDIR(st.st_mode)) {
-		r = add_folder(a, source);
-	} else {
-		slash = strrchr(source, '/');
-		folder = slash ? strndup(source, (size_t)(slash - source + (slash == source))) : strdup(".");
-		name = slash && folder && strrchr(folder, '/') ? strdup(strrchr(folder, '/') + 1) : NULL;
-		r = !folder ? -ENOMEM
-			: arc_playlist(a, folder, slash ? slash + 1 : source, name && *name ? name : "main", 0);
-		free(folder);
-		free(name);
-	}
+	if (store_is(source))
+		r = add_bucket(a, source);
+	else
+		r = stat(source, &st) < 0 ? -errno : add_source(a, source, S_ISDIR(st.st_mode));
 	a->sources++;
 	return r < 0 ? r : a->segments == before ? -ENODATA : 0;
 }

@@ -23,14 +23,16 @@
 #include "rungs.h"
 #include "sandbox.h"
 #include "sig.h"
+#include "store.h"
 
 #define FOLDERS_MAX 256
 
 static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox;
+static struct store_config bucket;
 static int report_fd = -1, want_playlist;
 
 static const struct poptOption options[] = {
-	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE; - is standard output", "FILE" },
+	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE, or to s3://BUCKET/KEY; - is standard output", "FILE" },
 	{ "playlist", '\0', POPT_ARG_NONE, &want_playlist, 0,
 		"write SOURCE/vod.m3u8: HLS over the segments where they are", NULL },
 	{ "rung", 'r', POPT_ARG_STRING, &rung_name, 0,
@@ -43,6 +45,11 @@ static const struct poptOption options[] = {
 	{ "to", '\0', POPT_ARG_STRING, &to_text, 0, "end there", "TIME" },
 	{ "report", '\0', POPT_ARG_STRING, &report_path, 0,
 		"write what was found and done, a JSON object for each recording", "FD|PATH" },
+	{ "endpoint", 'E', POPT_ARG_STRING, &bucket.endpoint, 0, "the server of the bucket (Amazon's of the region)", "URL" },
+	{ "region", 'R', POPT_ARG_STRING, &bucket.region, 0, "the bucket's region (us-east-1)", "NAME" },
+	{ "addressing", 'a', POPT_ARG_STRING, &bucket.addressing, 0, "where the bucket's name goes: path or virtual",
+		"STYLE" },
+	{ "credentials", 'c', POPT_ARG_STRING, &bucket.credentials, 0, "take the access key from FILE", "FILE" },
 	{ "sandbox", '\0', POPT_ARG_STRING, &sandbox, 0, "on or off (on)", "HOW" },
 	OPT_COMMON
 };
@@ -75,7 +82,11 @@ check_options(char **sources, struct recording_options *how)
 	int r;
 
 	if (!*sources)
-		die(EX_USAGE, 0, "which archive?  Give a folder, a playlist, or - for a list on standard input");
+		die(EX_USAGE, 0, "which archive?  Give a folder, a playlist, s3://BUCKET/PREFIX, or - for a list on standard input");
+	if (bucket.addressing && strcmp(bucket.addressing, "path") && strcmp(bucket.addressing, "virtual"))
+		die(EX_USAGE, 0, "--addressing %s: neither path nor virtual", bucket.addressing);
+	if (bucket.endpoint && strncmp(bucket.endpoint, "http://", 7) && strncmp(bucket.endpoint, "https://", 8))
+		die(EX_USAGE, 0, "--endpoint %s: not http://HOST or https://HOST", bucket.endpoint);
 	if (want_playlist && (sources[1] || !strcmp(*sources, "-")))
 		die(EX_USAGE, 0, "--playlist takes one archive, a folder");
 	while (want_playlist && strlen(*sources) > 1 && (*sources)[strlen(*sources) - 1] == '/')
@@ -84,6 +95,9 @@ check_options(char **sources, struct recording_options *how)
 		return;
 	if (!out_path || !*out_path)
 		die(EX_USAGE, 0, "--output is missing: say where the recording goes");
+	if (store_is(out_path) && (!(r = (int)strcspn(out_path + 5, "/")) || strlen(out_path + 5) < (size_t)r + 2 ||
+					  out_path[strlen(out_path) - 1] == '/'))
+		die(EX_USAGE, 0, "--output %s: not s3://BUCKET/KEY", out_path);
 	if (gaps && strcmp(gaps, "close") && strcmp(gaps, "keep"))
 		die(EX_USAGE, 0, "--gaps %s: close or keep", gaps);
 	if (sandbox && strcmp(sandbox, "on") && strcmp(sandbox, "off"))
@@ -109,6 +123,18 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, -errno, "cannot write the report to %s", report_path);
 }
 
+/* A bucket that does not do what is asked is no fault of the archive. */
+static void
+check_bucket(int e)
+{
+	if (e == -EHOSTUNREACH)
+		die(EX_UNAVAILABLE, 0, "%s", store_why());
+	if (e == -EKEYREJECTED)
+		die(EX_CONFIG, 0, "%s", store_why());
+	if (e == -ECANCELED)
+		die(EX_TEMPFAIL, 0, "interrupted; run it again");
+}
+
 static void
 add_sources(struct archive *a, char **sources)
 {
@@ -117,8 +143,9 @@ add_sources(struct archive *a, char **sources)
 	for (; *sources; sources++) {
 		const char *name = strcmp(*sources, "-") ? *sources : "standard input";
 
-		if ((r = archive_add(a, *sources)) == -EREMOTE)
-			die(EX_USAGE, 0, "%s: only local archives are read; mirror it first", name);
+		check_bucket(r = archive_add(a, *sources));
+		if (r == -EREMOTE)
+			die(EX_USAGE, 0, "%s: neither of this machine nor in a bucket; mirror it first", name);
 		if (r == -ENODATA)
 			die(EX_NOINPUT, 0, "%s: no segments there, and no list of any", name);
 		if (r == -EBADMSG)
@@ -131,6 +158,17 @@ add_sources(struct archive *a, char **sources)
 			die(r == -ENOMEM ? EX_OSERR : EX_NOINPUT, r, "cannot read %s", name);
 	}
 	events_about(*a->stream ? a->stream : NULL, *a->broadcast ? a->broadcast : NULL);
+}
+
+static bool
+uses_bucket(const struct archive *a)
+{
+	int i;
+
+	for (i = 0; i < a->listings; i++)
+		if (a->listing[i].count && store_is(a->listing[i].segment[0].folder))
+			return true;
+	return out_path && store_is(out_path);
 }
 
 /* From here on files are opened below the archive, and made beside the recording, and nothing else. */
@@ -149,6 +187,8 @@ lock_in(const struct archive *a, const char *folder, const char *other)
 			if (a->listing[i].segment[j].folder == last)
 				continue;
 			last = a->listing[i].segment[j].folder;
+			if (store_is(last))
+				continue;
 			if (n == FOLDERS_MAX) {
 				inform("no sandbox: the segments lie in too many folders");
 				goto out;
@@ -197,18 +237,24 @@ on_progress(uint64_t done, uint64_t size)
 	event_send(&ev);
 }
 
-static void
+/* How much of it was there already. */
+static uint64_t
 write_recording(struct recording *r, const char *path)
 {
-	int e = strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
+	uint64_t kept = 0;
+	int e = store_is(path) ? output_bucket(r, path, on_progress, &kept)
+		: strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
 
 	end_bar();
 	if (!e)
-		return;
+		return kept;
 	if (e == -EPIPE && !strcmp(path, "-"))
 		exit(EX_IOERR); /* the reader has gone: no word about it */
 	if (e == -ECANCELED)
 		die(EX_TEMPFAIL, 0, "interrupted: %s is not written; run it again", path);
+	check_bucket(e);
+	if (store_is(path) && *store_why())
+		die(EX_IOERR, 0, "cannot write %s: %s", path, store_why());
 	if (e == -EBUSY)
 		die(EX_TEMPFAIL, 0, "%s is being written by another lv-vod", path);
 	if (e == -ESTALE)
@@ -222,19 +268,21 @@ make(const struct archive *a, const struct rung *rung, const struct recording_op
 {
 	struct recording *r;
 	struct event ev;
+	uint64_t kept;
 	int e;
 
 	if ((e = recording_new(&r, rung->picture ? rung->picture : rung->sound, rung->picture ? rung->sound : NULL,
 		     rung->picture, how)) < 0)
 		die(EX_CANTCREAT, e, "cannot keep tables in %s", how->tables);
-	if ((e = recording_scan(r)) == -ENODATA)
+	check_bucket(e = recording_scan(r));
+	if (e == -ENODATA)
 		die(EX_DATAERR, 0, "nothing of %s can be used%s", r->lane[0].from->name,
 			how->from_s > 0 ? ": is --from after its end?" : "");
 	if (e == -EMSGSIZE)
 		die(EX_DATAERR, 0, "%s: too large, or its parameters change too often", r->lane[0].from->name);
 	if (e < 0)
 		die(EX_IOERR, e, "cannot read the archive");
-	write_recording(r, path);
+	kept = write_recording(r, path);
 	report_warn(r, a);
 	if (report_fd >= 0 && (e = report_write(report_fd, r, a, path)) < 0)
 		die(EX_IOERR, e, "cannot write the report to %s", report_path);
@@ -243,6 +291,8 @@ make(const struct archive *a, const struct rung *rung, const struct recording_op
 	event_str(&ev, "rung", r->lane[0].from->name);
 	event_int(&ev, "dur_ms", llround(recording_seconds(r) * 1000));
 	event_int(&ev, "size_bytes", (int64_t)r->size);
+	if (kept)
+		event_int(&ev, "kept_bytes", (int64_t)kept);
 	event_int(&ev, "segments", (int64_t)r->segments);
 	event_int(&ev, "segments_used", (int64_t)r->used);
 	event_send(&ev);
@@ -277,7 +327,8 @@ make_playlist(const struct rungs *rungs, const char *folder)
 	int64_t dur_ms;
 	int e;
 
-	if ((e = playlist_write(rungs, folder, &dur_ms)) == -EXDEV)
+	check_bucket(e = playlist_write(rungs, folder, &dur_ms));
+	if (e == -EXDEV)
 		die(EX_USAGE, 0, "--playlist: the tracks are not in folders of their own below %s", folder);
 	if (e == -ENODATA)
 		die(EX_DATAERR, 0, "nothing of %s can be listed", folder);
@@ -305,18 +356,26 @@ main(int argc, char **argv)
 	sources = opt_parse(argc, argv, options, "SOURCE...", 0, -1);
 	check_options(sources, &how);
 	sig_setup();
+	store_setup(&bucket);
 	add_sources(&archive, sources);
 	if (snprintf(folder, sizeof(folder), "%s", out_path ? out_path : *sources) >= (int)sizeof(folder))
 		die(EX_USAGE, 0, "--output is too long");
-	how.tables = !out_path ? folder : strcmp(out_path, "-") ? dirname(folder) : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	how.tables = strcmp(folder, "-") && !store_is(folder) ? out_path ? dirname(folder) : folder
+		: getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+	if (uses_bucket(&archive) && (r = store_start()) < 0) {
+		check_bucket(r);
+		die(EX_OSERR, r, "cannot start the process that speaks with the bucket");
+	}
 	if (!sandbox || !strcmp(sandbox, "on"))
-		lock_in(&archive, how.tables, want_playlist ? *sources : NULL);
-	if ((r = rungs_learn(&rungs, &archive)) < 0)
+		lock_in(&archive, how.tables, want_playlist && !store_is(*sources) ? *sources : NULL);
+	check_bucket(r = rungs_learn(&rungs, &archive));
+	if (r < 0)
 		die(r == -EACCES ? EX_NOPERM : EX_OSERR, r, "cannot read the archive");
 	if (want_playlist)
 		make_playlist(&rungs, *sources);
 	if (!out_path) {
 		archive_free(&archive);
+		store_stop();
 		events_close(500);
 		return EX_OK;
 	}
@@ -329,6 +388,7 @@ main(int argc, char **argv)
 		make(&archive, &rung, &how, out_path);
 	}
 	archive_free(&archive);
+	store_stop();
 	events_close(500);
 	return EX_OK;
 }

@@ -8,6 +8,7 @@
 #include "codec.h"
 #include "fmp4.h"
 #include "place.h"
+#include "store.h"
 
 #define MOOF FOURCC('m', 'o', 'o', 'f')
 #define SECONDS_BITS 31 /* of media time: 68 years */
@@ -167,6 +168,7 @@ media_stream_load(struct media_stream *m, const struct segment *s, int64_t near)
 {
 	struct place_file f;
 	uint8_t *bytes;
+	ssize_t n;
 	int r;
 
 	if (m->of == s)
@@ -178,8 +180,8 @@ media_stream_load(struct media_stream *m, const struct segment *s, int64_t near)
 		place_close(&f);
 		return f.size > MEDIA_STREAM_MAX ? -EMSGSIZE : -ENOMEM;
 	}
-	m->result = place_read(&f, bytes, (size_t)f.size, 0) != (ssize_t)f.size ? -EIO
-		: tsread_segment(&m->ts, bytes, (size_t)f.size, near);
+	n = place_read(&f, bytes, (size_t)f.size, 0);
+	m->result = n < 0 ? (int)n : n != (ssize_t)f.size ? -EIO : tsread_segment(&m->ts, bytes, (size_t)f.size, near);
 	place_close(&f);
 	free(bytes);
 	m->of = s;
@@ -282,6 +284,12 @@ media_load(struct media *m, const struct segment *s)
 		r = 0;
 	}
 	return r < 0 ? r : m->count ? 0 : -ENODATA;
+}
+
+bool
+media_is_lost(int e)
+{
+	return e == -ENOMEM || e == -EMFILE || e == -ENFILE || e == -EIO || e == -EACCES || e == -EPERM || store_failed(e);
 }
 
 int

@@ -52,6 +52,7 @@ struct media {
 int64_t rescale(int64_t t, uint32_t from, uint32_t to); /* rounded to the nearest */
 void media_new(struct media *, bool video, struct media_stream *);
 int media_load(struct media *, const struct segment *);
+bool media_is_lost(int error); /* nothing that is wrong with a segment: it may be read another time */
 int media_codec(const struct media *, struct codec *); /* of what was loaded last; -ENOTSUP: no idea */
 void media_free(struct media *);
 

@@ -12,6 +12,7 @@
 #include "fdio.h"
 #include "place.h"
 #include "sig.h"
+#include "store.h"
 
 #define BLOCK 262144
 #define STEP (8 << 20) /* bytes after which signals and progress are looked at */
@@ -23,6 +24,7 @@ struct source { /* a segment that is open; sound and picture take turns */
 
 struct target {
 	int fd;
+	bool bucket;
 	bool copying; /* the kernel copies from file to file */
 	struct output pipe; /* .fd -1: a file */
 	struct source source[2];
@@ -37,6 +39,8 @@ put(void *arg, const void *data, size_t n)
 	struct target *t = arg;
 
 	t->done += n;
+	if (t->bucket)
+		return store_write(data, n);
 	return t->pipe.fd >= 0 ? output_write(&t->pipe, data, n) : fdio_write_all(t->fd, data, n);
 }
 
@@ -82,7 +86,7 @@ put_bytes(struct target *t, struct place_file *f, uint64_t offset, uint64_t byte
 
 		if (sig_draining())
 			return -ECANCELED;
-		if (t->copying) {
+		if (t->copying && f->fd >= 0) {
 			n = copy_file_range(f->fd, &at, t->fd, NULL, want, 0);
 			if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
 				t->copying = false; /* two file systems, or one that cannot */
@@ -166,6 +170,23 @@ output_pipe(struct recording *r, int fd, output_progress_fn *progress)
 	e = put_all(&t, r);
 	c = output_close(&t.pipe);
 	return e ? e : c;
+}
+
+int
+output_bucket(struct recording *r, const char *url, output_progress_fn *progress, uint64_t *kept)
+{
+	struct target t = target_of(r, progress);
+	int e;
+
+	t.bucket = true;
+	if ((e = store_begin(url, r->size)) < 0)
+		return e;
+	e = put_all(&t, r);
+	if (!e)
+		e = store_end(kept);
+	if (e && e != -EHOSTUNREACH) /* what is away may return: then the next run goes on */
+		store_abort();
+	return e;
 }
 
 /* The temporary file beside path, ours alone: who is killed leaves it to the next one. */

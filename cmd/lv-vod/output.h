@@ -1,8 +1,9 @@
 /*
- * output: a recording written from front to back: to a file that appears whole, or to a pipe.
+ * output: a recording written from front to back: to a file that appears whole, to a pipe, or to an
+ * object in a bucket that appears whole.
  *
  * Errors: -errno; -EBUSY when another process writes the same file, -ESTALE when a segment changed
- *         since its table was read, -ECANCELED after a signal.  A file that had the name is
+ *         since its table was read, -ECANCELED after a signal, those of store.  A file that had the name is
  *         untouched until the new one is whole and on the disk.
  */
 #ifndef LV_VOD_OUTPUT_H
@@ -13,5 +14,6 @@
 typedef void output_progress_fn(uint64_t done, uint64_t size);
 int output_file(struct recording *, const char *path, output_progress_fn *);
 int output_pipe(struct recording *, int fd, output_progress_fn *);
+int output_bucket(struct recording *, const char *url, output_progress_fn *, uint64_t *kept); /* kept: as store_end */
 
 #endif

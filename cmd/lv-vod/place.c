@@ -10,6 +10,11 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "store.h"
+
+#define TABLES 16384   /* bytes asked for at a time where the tables of a segment are wanted */
+#define WHOLE (2 << 20) /* and where all of it is */
+#define AHEAD 3 /* segments */
 
 char *
 place_path(const char *folder, const char *name)
@@ -22,8 +27,17 @@ place_path(const char *folder, const char *name)
 int
 place_get(const char *folder, const char *name, size_t max, struct buf *b)
 {
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+	int dir, r;
+	char *url;
 
+	if (store_is(folder)) {
+		if (!(url = place_path(folder, name)))
+			return -ENOMEM;
+		r = store_get(url, max, b);
+		free(url);
+		return r;
+	}
+	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
 	r = file_get(dir, name, max, b);
@@ -34,8 +48,17 @@ place_get(const char *folder, const char *name, size_t max, struct buf *b)
 int
 place_put(const char *folder, const char *name, const void *data, size_t n)
 {
-	int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+	int dir, r;
+	char *url;
 
+	if (store_is(folder)) {
+		if (!(url = place_path(folder, name)))
+			return -ENOMEM;
+		r = store_put(url, data, n);
+		free(url);
+		return r;
+	}
+	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
 	r = file_put(dir, name, true, data, n);
@@ -70,8 +93,21 @@ by_version(const void *a, const void *b)
 	return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
-int
-place_list(const char *folder, struct place_names *out)
+static int
+list_bucket(const char *folder, struct place_names *out)
+{
+	struct buf b = { 0 };
+	int r = store_list(folder, &b);
+	const char *name = (const char *)buf_data(&b), *end = name + buf_len(&b);
+
+	for (; !r && name < end; name += strlen(name) + 1)
+		r = add_name(out, strdup(name));
+	buf_free(&b);
+	return r ? r : out->count ? 0 : -ENOENT;
+}
+
+static int
+list_folder(const char *folder, struct place_names *out)
 {
 	struct dirent *d;
 	struct stat st;
@@ -79,7 +115,6 @@ place_list(const char *folder, struct place_names *out)
 	DIR *dir;
 	int r = 0;
 
-	memset(out, 0, sizeof(*out));
 	if (!(dir = opendir(folder)))
 		return -errno;
 	while (!r && (d = readdir(dir))) {
@@ -90,6 +125,16 @@ place_list(const char *folder, struct place_names *out)
 		r = add_name(out, name);
 	}
 	closedir(dir);
+	return r;
+}
+
+int
+place_list(const char *folder, struct place_names *out)
+{
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	r = store_is(folder) ? list_bucket(folder, out) : list_folder(folder, out);
 	if (out->count)
 		qsort(out->name, out->count, sizeof(*out->name), by_version);
 	if (r < 0)
@@ -108,15 +153,39 @@ place_names_free(struct place_names *n)
 	memset(n, 0, sizeof(*n));
 }
 
+static int
+open_object(struct place_file *f, const struct segment *s, bool whole)
+{
+	char *url;
+	int i, r;
+
+	f->step = whole ? WHOLE : TABLES;
+	for (i = 0; i < AHEAD; i++, s++) {
+		if (s->gap)
+			continue;
+		if ((url = place_path(s->folder, s->file)))
+			store_ahead(url, f->step);
+		free(url);
+		if (s->last)
+			break;
+	}
+	if ((r = store_size(f->url, f->step, &f->size)) < 0)
+		place_close(f);
+	return r;
+}
+
 int
 place_open(struct place_file *f, const struct segment *s, bool whole)
 {
 	char *path = place_path(s->folder, s->file);
 	struct stat st;
 
-	(void)whole;
+	f->url = store_is(s->folder) ? path : NULL;
+	f->fd = -1;
 	if (!path)
 		return -ENOMEM;
+	if (f->url)
+		return open_object(f, s, whole);
 	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	free(path);
 	if (f->fd < 0)
@@ -135,6 +204,8 @@ place_read(struct place_file *f, void *p, size_t n, uint64_t at)
 	size_t have = 0;
 	ssize_t r;
 
+	if (f->url)
+		return store_read(f->url, f->step, p, n, at);
 	while (have < n) {
 		if ((r = pread(f->fd, (char *)p + have, n - have, (off_t)(at + have))) == 0)
 			break;
@@ -149,5 +220,8 @@ place_read(struct place_file *f, void *p, size_t n, uint64_t at)
 void
 place_close(struct place_file *f)
 {
-	close(f->fd);
+	if (f->url)
+		free(f->url);
+	else
+		close(f->fd);
 }

@@ -1,9 +1,10 @@
 /*
- * place: the files of an archive, in a folder of this machine.
+ * place: the files of an archive, in a folder of this machine or below a prefix of a bucket, which
+ * is a folder too: s3://BUCKET/PREFIX.
  *
  * Shape:  whole texts by place_get and place_put; segments by place_open, place_read as often as
  *         needed, place_close.
- * Errors: -errno; -EBADMSG for what is no plain file.
+ * Errors: -errno, for a bucket those of store; -EBADMSG for what is no plain file.
  */
 #ifndef LV_VOD_PLACE_H
 #define LV_VOD_PLACE_H
@@ -30,6 +31,8 @@ void place_names_free(struct place_names *);
 
 struct place_file {
 	int fd;
+	char *url; /* in a bucket; NULL: fd */
+	size_t step;
 	uint64_t size;
 };
 /* whole: all of it will be read, from front to back. */

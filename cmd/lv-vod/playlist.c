@@ -47,24 +47,27 @@ lasts_us(const struct media *m)
 }
 
 /* Loads the segment of a cut, if the track has it: does it go on where the last one ended? */
-static bool
+static int
 load(struct list *l, int64_t n, bool *broken)
 {
 	const struct segment *s = &l->from->segment[l->at];
 	int64_t step;
+	int e;
 
 	l->loaded = false;
 	if (l->at == l->from->count || s->n != n)
-		return false;
+		return 0;
 	l->at++;
-	if (s->gap || media_load(&l->media, s) < 0 || l->media.truncated)
-		return false;
+	if (s->gap)
+		return 0;
+	if ((e = media_load(&l->media, s)) < 0 || l->media.truncated)
+		return media_is_lost(e) ? e : 0;
 	l->loaded = true;
 	step = rescale(l->media.sample->dts - l->end, l->media.track->timescale, 1000);
 	*broken |= s->discontinuity || (l->frames && (step > STEP_MS || step < -STEP_MS)) ||
 		(l->map && s->init && strcmp(l->map, s->init));
 	l->end = l->media.sample[l->media.count - 1].dts + l->media.sample[l->media.count - 1].dur;
-	return true;
+	return 1;
 }
 
 /* One of the tracks says of a cut what all have: its length, its clock, and a name for those that lack it. */
@@ -198,15 +201,17 @@ lies_in(const struct listing *l, const char *folder)
 	return true;
 }
 
-static void
+static int
 cut(struct list *lists, int n, int64_t number, bool *broken, int64_t *longest, int64_t *total)
 {
 	const struct segment *s = NULL;
 	int64_t us = 0;
-	int i;
+	int i, e;
 
 	for (i = 0; i < n; i++) {
-		if (!load(&lists[i], number, broken))
+		if ((e = load(&lists[i], number, broken)) < 0)
+			return e;
+		if (!e)
 			continue;
 		/* The first picture tells the length, where the journal does not. */
 		if (!s || (lists[i].picture && us == 0)) {
@@ -216,7 +221,7 @@ cut(struct list *lists, int n, int64_t number, bool *broken, int64_t *longest, i
 	}
 	if (!s || us <= 0) { /* nobody has it: what comes next does not follow */
 		*broken = true;
-		return;
+		return 0;
 	}
 	for (i = 0; i < n; i++)
 		put_cut(&lists[i], s, us, *broken && *total);
@@ -224,6 +229,7 @@ cut(struct list *lists, int n, int64_t number, bool *broken, int64_t *longest, i
 	*total += us;
 	if (us > *longest)
 		*longest = us;
+	return 0;
 }
 
 int
@@ -245,7 +251,7 @@ playlist_write(const struct rungs *r, const char *folder, int64_t *dur_ms)
 			e = -EXDEV;
 	}
 	while (!e && (number = smallest(lists, n)) != INT64_MAX)
-		cut(lists, n, number, &broken, &longest, &total);
+		e = cut(lists, n, number, &broken, &longest, &total);
 	if (!e && !total)
 		e = -ENODATA;
 	for (i = 0; !e && i < n; i++)

@@ -66,7 +66,7 @@ load(struct recording *r, struct lane *l, const struct segment *s, int *entry)
 	}
 	l->media.near = rescale(r->in_end, r->lane[0].timescale ? r->lane[0].timescale : 1, 90000);
 	if ((e = media_load(&l->media, s)) < 0) {
-		if (e == -ENOMEM || e == -EMFILE || e == -ENFILE || e == -EIO || e == -EACCES || e == -EPERM)
+		if (media_is_lost(e))
 			return e;
 		rec_note(r, e == -ENOENT ? NOTE_MISSING : NOTE_DAMAGED, r->held.end, s->dur_us / 1000, l, s->file);
 		return -ENOENT;

@@ -17,11 +17,11 @@ look(const struct listing *l, bool video, struct media *m, struct media_stream *
 	for (i = 0; i < l->count && tries < TRIES; i++) {
 		if (l->segment[i].gap)
 			continue;
-		if ((r = media_load(m, &l->segment[i])) == 0 || r == -EACCES || m->track)
+		if ((r = media_load(m, &l->segment[i])) == 0 || media_is_lost(r) || m->track)
 			break;
 		tries += r != -ENOENT;
 	}
-	return r == -EACCES || r == -ENOMEM ? r : m->track != NULL;
+	return media_is_lost(r) ? r : m->track != NULL;
 }
 
 int

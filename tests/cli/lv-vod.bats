@@ -240,8 +240,8 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	mkdir empty
 	run -66 --separate-stderr lv-vod empty -o a.mp4
 	[ "$stderr" = "lv-vod: empty: no segments there, and no list of any" ]
-	run -64 --separate-stderr lv-vod s3://bucket/alice -o a.mp4
-	[ "$stderr" = "lv-vod: s3://bucket/alice: only local archives are read; mirror it first" ]
+	run -64 --separate-stderr lv-vod https://host/alice -o a.mp4
+	[ "$stderr" = "lv-vod: https://host/alice: neither of this machine nor in a bucket; mirror it first" ]
 	run -64 --separate-stderr lv-vod "$ARCHIVE"
 	[ "$stderr" = "lv-vod: --output is missing: say where the recording goes" ]
 	run -64 --separate-stderr lv-vod "$ARCHIVE" -o a.mp4 --from 1:75
