@@ -60,7 +60,13 @@ struct store {
 
 /* 0, or an exit status after a message.  Without keys_path every name is a key, for a judge to judge. */
 int filestore_open(struct store **, const char *keys_path, const char *state_path, int hold_s);
-int dbstore_open(struct store **, const char *url, const char *journal_path, const char *box, int hold_s);
+
+struct dbstore_config {
+	const char *url, *journal_path, *box; /* the last two: or NULL */
+	int hold_s, cache_s;                  /* cache_s: 0 is none; else there is a journal_path */
+	bool takeover;                        /* a stream that another box publishes may be had */
+};
+int dbstore_open(struct store **, const struct dbstore_config *);
 
 /* A back end that is asked as well; takes the store and gives another in its place, closed on error. */
 struct judge {

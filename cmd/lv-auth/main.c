@@ -11,7 +11,7 @@
 #include "sig.h"
 
 static char *keys_path, *db_url, *state_path, *box;
-static int hold_s = 120;
+static int hold_s = 120, cache_s, takeover;
 static struct judge judge;
 static char *hook_url, *hook_format_name, *hook_secret_path, *hook_ca_path;
 static int hook_private;
@@ -31,6 +31,10 @@ static const struct poptOption options[] = {
 		"NAME" },
 	{ "hold-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &hold_s, 0,
 		"after a restart, resume broadcasts that were open S seconds ago", "S" },
+	{ "cache-s", 0, POPT_ARG_INT, &cache_s, 0,
+		"--db: while it is away, let in whom it let in S seconds ago or later", "S" },
+	{ "takeover", 0, POPT_ARG_NONE, &takeover, 0, "--db: a stream that another box publishes is taken over",
+		NULL },
 	{ "user", 'u', POPT_ARG_STRING, &user, 0, "add, token: it belongs to user ID", "ID" },
 	{ "app", 'a', POPT_ARG_STRING, &app, 0, "add: the key is good for app NAME only", "NAME" },
 	{ "max-kbps", 0, POPT_ARG_LONG, &max_kbps, 0, "add: allow at most N kbit/s", "N" },
@@ -139,7 +143,8 @@ run_filter(void)
 		state_path = state;
 	}
 	sig_setup();
-	status = db_url ? dbstore_open(&store, db_url, state_path, box, hold_s) :
+	status = db_url ? dbstore_open(&store, &(struct dbstore_config){ db_url, state_path, box, hold_s, cache_s,
+			takeover }) :
 		filestore_open(&store, keys_path, state_path, hold_s);
 	if (!status && hook_url)
 		status = hookstore_open(&store, &judge);
@@ -174,6 +179,10 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--keys or --db: the keys are in one of them");
 	if (box && (!db_url || !keys_word_good(box)))
 		die(EX_USAGE, 0, "--box: a word of 1 to 128 characters, with --db");
+	if (cache_s < 0 || (cache_s && (!db_url || !state_path)))
+		die(EX_USAGE, 0, "--cache-s: a number of seconds, with --db and --state PATH (the cache is PATH.cache)");
+	if (takeover && !db_url)
+		die(EX_USAGE, 0, "--takeover goes with --db; a door has its own, rtmp-accept --duplicate takeover");
 	if (hold_s < 0)
 		die(EX_USAGE, 0, "--hold-s: a number of seconds");
 	if (args[0] && people_command(args[0])) {

@@ -16,7 +16,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 	umask 022
 	PGDATABASE=t$BATS_TEST_NUMBER
-	createdb "$PGDATABASE"
+	createdb "$PGDATABASE" 2>/dev/null || { pg_start && createdb "$PGDATABASE"; } # a test that failed left none
 	DB="postgresql:///$PGDATABASE?host=$PG&user=lv"
 	STORE=(--db "$DB")
 	lv-auth schema | psql -Xq
@@ -359,6 +359,131 @@ row_is() { # QUERY VALUE
 	leave 1
 	[ "$(pg "select count(*) from live_streams where ended_at is not null and status = 'ended'")" = 2 ]
 	[ "$(grep -c 'cannot use the database' err1)" -le 2 ]
+}
+
+@test "--cache-s: while the database is away those it knew lately are let in, and it hears of all of it" {
+	key=$(lv-auth "${STORE[@]}" add alice --user 42 --max-kbps 800)
+	bob=$(lv-auth "${STORE[@]}" add bob)
+	carol=$(lv-auth "${STORE[@]}" add carol)
+	dave=$(lv-auth "${STORE[@]}" add dave --adobe)
+	erin=$(lv-auth "${STORE[@]}" add erin)
+	cached() { on 1 publish "$@" && hear_of 1 && jq -e .allow <<<"$heard"; }
+	refused() { on 1 publish "$@" && hear_of 1 && jq -e '.allow == false' <<<"$heard"; }
+	box 1 --state s --cache-s 3600
+	start 1 "$key" s1 # goes on
+	alice=$broadcast
+	start 1 "$bob" s2 # comes back in grace
+	bobs=$broadcast
+	on 1 notice ended s2 "$bobs"
+	start 1 "$carol" s3 # has ended
+	on 1 notice ended s3 "$broadcast"
+	on 1 notice broadcast-ended s3 "$broadcast"
+	start 1 "$dave" s4
+	on 1 notice ended s4 "$broadcast"
+	on 1 notice broadcast-ended s4 "$broadcast"
+	eventually 20 row_is "select count(*) from airings where state = 'ended'" 2
+	[ "$(stat -c %a s.cache s.cache.secret | xargs)" = "600 600" ]
+	run ! grep -F -e "$key" -e "$bob" s.cache
+	pg_stop
+	wait_event events1 20 '.event == "database.lost"'
+	grep -q 'new publishers are judged by the cache until it answers' err1
+	refused 5 "$erin" s5 # never seen
+	[ "$heard" = '{"id":"5","allow":false,"reason":"try again later"}' ]
+	refused 6 "$key" s6
+	jq -e .busy <<<"$heard"
+	cached 7 "$bob" s7
+	jq -e --arg b "$bobs" '.resumed and .broadcast == $b and .epoch > 1000' <<<"$heard"
+	on 1 notice started s7 "$bobs"
+	cached 8 "$carol" s8
+	carols=$(jq -r .broadcast <<<"$heard")
+	jq -e --arg b "$broadcast" '(.resumed | not) and .broadcast > $b' <<<"$heard"
+	on 1 notice started s8 "$carols"
+	drop 1 # and what is on the disk is still good
+	box 1 --state s --cache-s 3600
+	for live in "s1 $alice alice 1" "s7 $bobs bob 1001" "s8 $carols carol 1001"; do
+		on 1 printf '{"notice":"live","session":"%s","broadcast":"%s","stream":"%s","epoch":%d}\n' $live
+	done
+	on 1 echo '{"notice":"sync"}'
+	on 1 password 9 dave wrong
+	hear_of 1
+	jq -e '.allow | not' <<<"$heard"
+	on 1 password 10 dave "$dave"
+	hear_of 1
+	jq -e '.allow and .stream == "dave"' <<<"$heard"
+	on 1 notice started 10 "$(jq -r .broadcast <<<"$heard")"
+	[ "$(jq -s -c 'map(select(.event == "cache.used").stream)' events1)" = '["bob","carol","dave"]' ]
+	pg_start
+	wait_event events1 20 '.event == "database.connected"'
+	eventually 20 row_is "select string_agg(stream, ' ' order by stream) from live_streams where status = 'live'" "alice bob carol dave"
+	[ "$(pg "select count(*), count(distinct broadcast) from live_streams")" = '6|6' ]
+	[ "$(pg "select string_agg(session, ' ' order by session) from sessions where ended_at is null")" = "10 s1 s7 s8" ]
+	read -rt 7 heard <&61 || heard= # a renewal has passed, and nobody was thrown out
+	[ -z "$heard" ]
+	pg "update stream_keys set is_active = false where stream = 'carol'"
+	hear_of 1
+	[ "$heard" = '{"kick":{"stream":"carol"},"reason":"the key was revoked"}' ]
+	on 1 notice ended s8 "$carols"
+	on 1 notice broadcast-ended s8 "$carols"
+	eventually 20 row_is "select status from live_streams where broadcast = '$carols'" ended
+	pg_stop
+	refused 11 "$carol" s11 # which was heard of, and is on the disk
+	leave 1
+	pg_start
+}
+
+@test "the cache: its age counts, and a line that this box did not sign lets nobody in" {
+	key=$(lv-auth "${STORE[@]}" add alice)
+	bob=$(lv-auth "${STORE[@]}" add bob)
+	box 1 --state s --cache-s 3600
+	start 1 "$key" s1
+	on 1 notice ended s1 "$broadcast"
+	leave 1
+	sed "s/ alice sha256:[0-9a-f]*/ bob sha256:$(printf %s "$bob" | sha256sum | head -c 64)/" s.cache >forged
+	[ "$(wc -l <forged)" = 1 ]
+	cat forged >>s.cache
+	local gone="postgresql:///none?host=$PG/none&user=lv"
+	ask() { { publish 1 "$1" s2; publish 2 wrong s3; } | lv-auth --db "$gone" --state s "${@:2}" 2>err | jq -s -c 'sort_by(.id) | map(.allow)'; }
+	[ "$(ask "$key" --cache-s 3600)" = '[true,false]' ]
+	grep -q 's.cache: 1 lines were not signed by this box and are left out' err
+	[ "$(ask "$bob" --cache-s 3600)" = '[false,false]' ]
+	sleep 1.2
+	[ "$(ask "$key" --cache-s 1)" = '[false,false]' ]
+	head -c 32 /dev/urandom | xxd -p -c 64 >s.cache.secret
+	[ "$(ask "$key" --cache-s 3600)" = '[false,false]' ]
+	chmod 644 s.cache.secret
+	run -77 --separate-stderr lv-auth --db "$DB" --state s --cache-s 1 </dev/null
+	[[ $stderr == *'s.cache.secret is open to others'* ]]
+	run -64 lv-auth --db "$DB" --cache-s 1
+	run -64 lv-auth --keys keys --cache-s 1 --state s
+	run -64 lv-auth --keys keys --takeover
+}
+
+@test "--takeover: another box has the stream at once, and the first is told" {
+	key=$(lv-auth "${STORE[@]}" add alice)
+	box 1
+	box 2 --takeover
+	start 1 "$key" s1
+	first=$broadcast
+	eventually 20 row_is "select state from airings" live
+	start 2 "$key" s2 # which a lease of fifteen seconds would have forbidden
+	[ "$broadcast $epoch" = "$first 2" ]
+	began=$SECONDS
+	hear_of 1
+	[ "$heard" = '{"kick":{"stream":"alice"},"reason":"published elsewhere"}' ]
+	((SECONDS - began <= 4)) # it was woken: its own renewal is every five seconds
+	on 1 notice ended s1 "$first"
+	on 1 notice broadcast-ended s1 "$first"
+	on 1 publish 3 "$key" s3 # it has no leave to take it back
+	hear_of 1
+	jq -e .busy <<<"$heard"
+	on 2 publish 4 "$key" s4 # on the same box the door's own policy counts
+	hear_of 2
+	jq -e .busy <<<"$heard"
+	eventually 20 row_is 'select session, reason from sessions order by epoch' $'s1|taken over\ns2|'
+	[ "$(pg 'select state, box, epoch from airings')" = 'live|box2|2' ]
+	[ "$(pg 'select status from live_streams')" = live ]
+	leave 1
+	leave 2
 }
 
 @test "within one lease of the database's start no lease is too old" {

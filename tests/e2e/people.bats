@@ -11,7 +11,7 @@ setup() {
 }
 
 teardown() {
-	kill ${door:-} ${redis:-} 2>/dev/null || :
+	kill ${door:-} ${other:-} ${redis:-} 2>/dev/null || :
 	wait
 	pg_remove
 }
@@ -90,4 +90,36 @@ segments() {
 	wait "$notify"
 	[ "$(redis-cli -s "$PG/redis" llen inbox:17)" = 1 ]
 	[ "$(jq -s 'map(.count) | add' told)" = 1 ]
+}
+
+@test "two boxes: the publisher who comes to the second takes the stream over, the first one is told why" {
+	local key first second
+	key=$(lv-auth --db "$DB" add alice)
+	for n in 1 2; do
+		mkdir "box$n"
+		printf '#!/bin/sh\nexec lv-segment --dir "box%d/$LV_STREAM" --target-ms 1000\n' "$n" >"program$n"
+		chmod +x "program$n"
+		touch "events$n"
+		rtmp-accept --listen 127.0.0.1:0 --run-dir "run$n" --grace-ms 500 --events "events$n" \
+			--auth "lv-auth --db '$DB' --takeover" -- "./program$n" 2>"door$n.err" 3>&- &
+		if ((n == 1)); then door=$!; else other=$!; fi
+	done
+	port=$(wait_event events1 20 '.event == "server.ready" and .proto == "rtmp"' | jq .port)
+	publish_to 30 "$key" 2>first.err &
+	first=$!
+	wait_event events1 30 '.event == "segment.written"'
+	port=$(wait_event events2 20 '.event == "server.ready" and .proto == "rtmp"' | jq .port)
+	publish_to 4 "$key" &
+	second=$!
+	wait_event events1 20 '.event == "publish.ended" and .reason == "published elsewhere"'
+	wait_event events2 30 '.event == "segment.written"'
+	wait "$first" || :
+	wait_event events1 20 '.event == "broadcast.ended"'
+	wait "$second"
+	wait_event events2 30 '.event == "broadcast.ended"'
+	eventually 20 eval '[ "$(pg "select status || reason from live_streams")" = endedended ]'
+	[ "$(pg "select string_agg(coalesce(reason, '-'), ',' order by epoch) from sessions")" = "taken over,ended" ]
+	# one broadcast on two boxes, and no file of the one has a name that the other has
+	[ "$(jq -r 'select(.event == "broadcast.started").broadcast' events1 events2 | sort -u | wc -l)" = 1 ]
+	[ -z "$(comm -12 <(cd box1/alice/source && ls *.m4s) <(cd box2/alice/source && ls *.m4s))" ]
 }

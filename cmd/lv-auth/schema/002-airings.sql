@@ -21,9 +21,11 @@ language sql as $$
 	where broadcast = p_broadcast and ended_at is null;
 $$;
 
--- A publisher has shown a good key.  No row when somebody publishes the stream, or may.
+-- A publisher has shown a good key.  No row when somebody publishes the stream, or may; but with
+-- p_takeover another box has to give it up, which hears of it at once.
+drop function if exists lv_reserve(text, text, text, text, bigint, int);
 create or replace function lv_reserve(p_stream text, p_key text, p_session text, p_box text,
-	p_now_ms bigint, p_hold_s int)
+	p_now_ms bigint, p_hold_s int, p_takeover boolean)
 returns table (broadcast text, origin_ms bigint, epoch bigint, resumed boolean)
 language plpgsql as $$
 #variable_conflict use_column
@@ -35,7 +37,12 @@ begin
 	insert into airings (stream) values (p_stream) on conflict do nothing;
 	select * into a from airings where airings.stream = p_stream for update;
 	if a.state in ('reserved', 'live') and lv_leased(a.lease_until) then
-		return;
+		if not p_takeover or a.state <> 'live' or a.box = p_box then
+			return;
+		end if;
+		update sessions s set ended_at = at, reason = 'taken over'
+		where s.broadcast = a.broadcast and s.ended_at is null;
+		perform pg_notify('lv_keys', '');
 	end if;
 	again := a.state <> 'ended' and not a.fresh and
 		(a.lease_until > at or a.seen_at + make_interval(secs => p_hold_s) > at);
@@ -56,7 +63,8 @@ begin
 end $$;
 
 -- A session runs: "started", and "live", which may be the first that the database hears of it.
--- The door knows best, but not against a later owner.  The history is written in any case.
+-- The door knows best, but not against a later owner, or a broadcast that began later.  The history is
+-- written in any case.
 create or replace function lv_publishing(p_stream text, p_broadcast text, p_session text, p_epoch bigint,
 	p_origin_ms bigint, p_box text, p_at_ms bigint)
 returns table (verdict text, stream text, epoch bigint, origin_ms bigint) language plpgsql as $$
@@ -73,8 +81,10 @@ begin
 		end if;
 		insert into airings (stream) values (p_stream) on conflict do nothing;
 		select * into a from airings where stream = p_stream for update;
-		lost := a.broadcast > p_broadcast or a.epoch > p_epoch;
+		lost := a.broadcast > p_broadcast and a.state <> 'ended';
 		if not lost then
+			update lv_ids set last_ms = greatest(last_ms, p_origin_ms);
+			a.epoch := a.epoch + 1;
 			perform lv_close(a.broadcast, a.seen_at, 'lost');
 			a.broadcast := p_broadcast;
 			a.origin_ms := p_origin_ms;
