@@ -171,10 +171,16 @@ metrics_count(struct metrics_counts *c, const char *label, uint64_t more)
 }
 
 void
-metrics_counted(struct metrics *m, const struct metrics_counts *c, const char *label_name)
+metrics_counted(struct metrics *m, const struct metrics_counts *c, const char *label_name, ...)
 {
+	va_list labels, again;
 	size_t i;
 
-	for (i = 0; i < METRICS_LABELS && *c->all[i].label; i++)
-		metrics_sample(m, (double)c->all[i].n, label_name, c->all[i].label, NULL);
+	va_start(labels, label_name);
+	for (i = 0; i < METRICS_LABELS && *c->all[i].label; i++) {
+		va_copy(again, labels);
+		put_sample(m, "", (double)c->all[i].n, again, label_name, c->all[i].label);
+		va_end(again);
+	}
+	va_end(labels);
 }

@@ -54,6 +54,7 @@ struct metrics_counts {
 	} all[METRICS_LABELS];
 };
 void metrics_count(struct metrics_counts *, const char *label, uint64_t more);
-void metrics_counted(struct metrics *, const struct metrics_counts *, const char *label_name);
+void metrics_counted(struct metrics *, const struct metrics_counts *, const char *label_name, ...)
+	__attribute__((sentinel)); /* and labels that are the same for all */
 
 #endif

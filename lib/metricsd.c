@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +234,30 @@ metricsd_turn(void)
 	for (c = clients; c < clients + METRICSD_CLIENTS; c++)
 		if (c->open && now >= c->until_ms)
 			cut(c);
+}
+
+int
+metricsd_poll(struct pollfd *own, unsigned n, int ms)
+{
+	struct pollfd all[METRICSD_POLL + 1];
+	int64_t until = clock_mono_ms() + ms;
+	int r, left = ms;
+
+	if (self.set < 0)
+		return poll(own, n, ms);
+	do {
+		if (n)
+			memcpy(all, own, n * sizeof(*own));
+		all[n] = (struct pollfd){ self.set, POLLIN, 0 };
+		r = poll(all, n + 1, left < 1000 ? left : 1000);
+		metricsd_turn();
+		if (r > 0)
+			r -= all[n].revents != 0;
+		left = (int)(until - clock_mono_ms());
+	} while (r == 0 && left > 0);
+	if (r > 0)
+		memcpy(own, all, n * sizeof(*own));
+	return r;
 }
 
 int

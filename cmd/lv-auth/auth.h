@@ -12,6 +12,7 @@
 #include "db.h"
 #include "hash.h"
 #include "keys.h"
+#include "metrics.h"
 #include "whole.h"
 
 /* The keys file in memory, read again when it changes; what is bad about it is complained of. */
@@ -54,6 +55,7 @@ struct store {
 	void (*turn)(struct store *);                      /* after input, and now and then */
 	int (*watch)(struct store *, struct pollfd *, int most_ms); /* what to poll; how long */
 	bool (*busy)(struct store *);                               /* an answer is still to come */
+	void (*fill)(const struct store *, struct metrics *); /* NULL: there is nothing to tell */
 	void (*close)(struct store **);
 	struct buf out;
 };

@@ -179,6 +179,17 @@ woken(void *arg)
 }
 
 static void
+db_store_fill(const struct store *store, struct metrics *m)
+{
+	const struct dbstore *s = (const struct dbstore *)store;
+
+	metrics_gauge(m, "lv_auth_database_up", s->db && db_up(s->db), "1 while the database answers.");
+	metrics_gauge(m, "lv_auth_notices_waiting", (double)s->outbox.count,
+		"Notices that the database has yet to hear.");
+	metrics_gauge(m, "lv_auth_streams", (double)s->held.count, "Streams that are ours, or were a moment ago.");
+}
+
+static void
 db_store_turn(struct store *store)
 {
 	struct dbstore *s = (struct dbstore *)store;
@@ -265,7 +276,7 @@ dbstore_open(struct store **out, const struct dbstore_config *c)
 		complain(-ENOMEM, "cannot begin");
 		return EX_OSERR;
 	}
-	s->store = (struct store){ dbverdict_publish, dbnotes_take, db_store_turn, db_watch, db_busy, db_close,
+	s->store = (struct store){ dbverdict_publish, dbnotes_take, db_store_turn, db_watch, db_busy, db_store_fill, db_close,
 		.out = { 0 } };
 	*out = &s->store;
 	name_box(s, c->box);

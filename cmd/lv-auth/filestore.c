@@ -210,7 +210,7 @@ filestore_open(struct store **out, const char *keys_path, const char *state_path
 		complain(-ENOMEM, "cannot begin");
 		return EX_OSERR;
 	}
-	f->store = (struct store){ file_publish, file_notice, file_turn, file_watch, file_busy, file_close,
+	f->store = (struct store){ file_publish, file_notice, file_turn, file_watch, file_busy, NULL, file_close,
 		.out = { 0 } };
 	f->state_lock = -1;
 	*out = &f->store;

@@ -3,11 +3,14 @@
 #include <signal.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "auth.h"
 #include "clock.h"
 #include "die.h"
 #include "event.h"
 #include "fdio.h"
+#include "metricsd.h"
 #include "sig.h"
 
 #define WAKE_MS 1000  /* how often the store looks around while nobody asks */
@@ -17,6 +20,8 @@ struct filter {
 	struct store *store;
 	struct buf in;
 	bool skipping; /* the rest of a line that was too long */
+	uint64_t allowed, refused;
+	struct metrics_counts reasons;
 };
 
 static void
@@ -77,6 +82,27 @@ take_input(struct filter *f)
 	}
 }
 
+/* The verdicts among what the store has said, for --metrics: here they are the last word. */
+static void
+count_verdicts(struct filter *f, const char *lines, size_t n)
+{
+	const char *end, *reason;
+	const json_t *allow;
+	json_t *o;
+
+	for (; n && (end = memchr(lines, '\n', n)); n -= (size_t)(end + 1 - lines), lines = end + 1) {
+		o = json_loadb(lines, (size_t)(end - lines), 0, NULL);
+		reason = json_string_value(json_object_get(o, "reason"));
+		if ((allow = json_object_get(o, "allow"))) {
+			f->allowed += json_is_true(allow);
+			f->refused += !json_is_true(allow);
+			if (!json_is_true(allow))
+				metrics_count(&f->reasons, reason ? reason : "", 1);
+		}
+		json_decref(o);
+	}
+}
+
 /* What the store has said by now.  An exit status. */
 static int
 answer(struct filter *f)
@@ -88,6 +114,8 @@ answer(struct filter *f)
 		complain(out->error, "cannot answer");
 		return EX_OSERR;
 	}
+	if (metricsd_where && buf_len(out))
+		count_verdicts(f, (const char *)buf_data(out), buf_len(out));
 	if ((r = fdio_write_all(1, buf_data(out), buf_len(out))) < 0) {
 		if (r != -EPIPE)
 			complain(r, "cannot write to standard output");
@@ -105,7 +133,21 @@ wait_for(struct filter *f, bool input, int most_ms)
 	struct pollfd p[2] = { { input ? 0 : -1, POLLIN, 0 }, { -1, 0, 0 } };
 	int ms = f->store->watch(f->store, &p[1], most_ms), left = sig_drain_left_ms();
 
-	poll(p, 2, left >= 0 && left < ms ? left : ms);
+	metricsd_poll(p, 2, left >= 0 && left < ms ? left : ms);
+}
+
+static void
+fill_metrics(void *ctx, struct metrics *m)
+{
+	const struct filter *f = ctx;
+
+	metrics_family(m, "lv_auth_verdicts_total", METRICS_COUNTER, "Requests, by what was answered.");
+	metrics_sample(m, (double)f->allowed, "outcome", "allowed", NULL);
+	metrics_sample(m, (double)f->refused, "outcome", "refused", NULL);
+	metrics_family(m, "lv_auth_refusals_total", METRICS_COUNTER, "Those that were refused, by reason.");
+	metrics_counted(m, &f->reasons, "reason", NULL);
+	if (f->store->fill)
+		f->store->fill(f->store, m);
 }
 
 static int
@@ -163,8 +205,11 @@ filter_run(struct store *store)
 	int status;
 
 	sigaction(SIGHUP, &hup, NULL);
+	metricsd_open(fill_metrics, &f);
+	metricsd_ready();
 	if (!(status = serve(&f)))
 		status = finish(&f);
+	metricsd_close();
 	buf_free(&f.in);
 	return status;
 }

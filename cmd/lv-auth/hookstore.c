@@ -224,6 +224,16 @@ hook_busy(struct store *s)
 }
 
 static void
+hook_fill(const struct store *s, struct metrics *m)
+{
+	const struct hookstore *h = (const struct hookstore *)s;
+
+	metrics_gauge(m, "lv_auth_hook_waiting", (double)h->count, "Requests that the back end is asked about.");
+	if (h->inner->fill)
+		h->inner->fill(h->inner, m);
+}
+
+static void
 hook_close(struct store **s)
 {
 	struct hookstore *h = (struct hookstore *)*s;
@@ -254,7 +264,7 @@ hookstore_open(struct store **store, const struct judge *judge)
 		inner->close(store);
 		return EX_OSERR;
 	}
-	h->store = (struct store){ hook_publish, hook_notice, hook_turn, hook_watch, hook_busy, hook_close,
+	h->store = (struct store){ hook_publish, hook_notice, hook_turn, hook_watch, hook_busy, hook_fill, hook_close,
 		.out = { 0 } };
 	h->inner = inner;
 	h->url = judge->url;

@@ -7,6 +7,7 @@
 #include "die.h"
 #include "event.h"
 #include "hook.h"
+#include "metricsd.h"
 #include "opt.h"
 #include "sig.h"
 
@@ -52,6 +53,7 @@ static const struct poptOption options[] = {
 		"the back end may be on this machine or in a private network", NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)people_options, 0, "People, with --db:", NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)token_options, 0, "Tokens for the chat:", NULL },
+	OPT_METRICS,
 	OPT_COMMON
 };
 

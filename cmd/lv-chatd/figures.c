@@ -44,11 +44,11 @@ figures_fill(void *ctx, struct metrics *m)
 	metrics_counter(m, "lv_chat_messages_delivered_total", (double)chat_figures.delivered,
 		"Messages and what else happens in a room, times those who got it.");
 	metrics_family(m, "lv_chat_refused_total", METRICS_COUNTER, "What was said and not taken, by the notice answered.");
-	metrics_counted(m, &chat_figures.refused, "notice");
+	metrics_counted(m, &chat_figures.refused, "notice", NULL);
 	metrics_family(m, "lv_chat_dropped_total", METRICS_COUNTER, "Guests sent away or cut off, by reason.");
-	metrics_counted(m, &chat_figures.dropped, "reason");
+	metrics_counted(m, &chat_figures.dropped, "reason", NULL);
 	metrics_family(m, "lv_chat_handshakes_refused_total", METRICS_COUNTER, "Who was not let in, by status.");
-	metrics_counted(m, &handshakes, "code");
+	metrics_counted(m, &handshakes, "code", NULL);
 	if (h->remote) {
 		metrics_gauge(m, "lv_chat_redis_up", !remote_is_away(h->remote), "1 while Redis answers.");
 		metrics_family(m, "lv_chat_redis_seconds", METRICS_HISTOGRAM, "How long Redis takes to answer.");

@@ -13,6 +13,7 @@
 #include "hash.h"
 #include "hook.h"
 #include "http.h"
+#include "metricsd.h"
 #include "opt.h"
 #include "queue.h"
 #include "sig.h"
@@ -39,6 +40,7 @@ static const struct poptOption options[] = {
 	{ "hook-private", 0, POPT_ARG_NONE, &private, 0,
 		"the back end may be on this machine or in a private network", NULL },
 	{ "cwd", 0, POPT_ARG_STRING, &cwd, 0, "srs: segments are below DIR, in a folder a stream", "DIR" },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -59,6 +61,8 @@ static struct {
 	ev_timer retry, last;
 	ev_signal term, intr;
 	bool sending, ended, skipping, said;
+	struct metrics_counts outcomes; /* of posts */
+	int64_t dropped;
 	int64_t wait_ms, first_try_ms; /* first_try: of what is at the front; 0 for not yet */
 	char body[HOOK_TEXT], server[128], id[ID_TEXT], signature[HOOK_SIGNATURE];
 } hook;
@@ -175,6 +179,7 @@ try_again(const char *why)
 	if (!hook.said)
 		say("hook.stalled", why, (int64_t)hook.queue.count);
 	hook.said = true;
+	metrics_count(&hook.outcomes, "retried", 1);
 	hook.wait_ms = !hook.wait_ms ? RETRY_MIN_MS : 2 * hook.wait_ms < RETRY_MAX_MS ? 2 * hook.wait_ms : RETRY_MAX_MS;
 	ev_timer_set(&hook.retry, (double)(hook.wait_ms + clock_wall_ms() % (hook.wait_ms / 4)) / 1000, 0);
 	ev_timer_start(hook.loop, &hook.retry);
@@ -204,10 +209,16 @@ answered(void *ctx, const struct http_response *r)
 			try_again(r->error ? r->why : why);
 			return;
 		}
+		metrics_count(&hook.outcomes, "retried", 1);
+		hook.dropped++;
 		say("hook.dropped", "too old", 1);
 	} else if (r->status >= 400) {
 		complain(0, "%s does not take an event: status %d", hook.url, r->status);
 		say("hook.dropped", why, 1);
+		metrics_count(&hook.outcomes, "refused", 1);
+		hook.dropped++;
+	} else {
+		metrics_count(&hook.outcomes, "taken", 1);
 	}
 	if (hook.said)
 		say("hook.resumed", NULL, (int64_t)hook.queue.count);
@@ -297,6 +308,7 @@ take_line(const char *line, size_t n)
 	if ((dropped = queue_take_dropped(&hook.queue))) {
 		complain(0, "the queue is full: the oldest %lld events are dropped", (long long)dropped);
 		say("hook.dropped", "queue full", dropped);
+		hook.dropped += dropped;
 	}
 }
 
@@ -399,6 +411,19 @@ usage_check(const char *url)
 	hook.url = url;
 }
 
+static void
+fill_metrics(void *ctx, struct metrics *m)
+{
+	(void)ctx;
+	metrics_gauge(m, "lv_hook_queue_events", (double)hook.queue.count, "Events that wait to be told.");
+	metrics_gauge(m, "lv_hook_queue_bytes", (double)buf_len(&hook.queue.lines), "Their size.");
+	metrics_gauge(m, "lv_hook_stalled", hook.said, "1 while the back end cannot be told.");
+	metrics_family(m, "lv_hook_posts_total", METRICS_COUNTER, "Attempts to tell an event.");
+	metrics_counted(m, &hook.outcomes, "outcome", NULL);
+	metrics_counter(m, "lv_hook_dropped_events_total", (double)hook.dropped,
+		"Events that the back end will not hear of.");
+}
+
 static int
 run(void)
 {
@@ -412,8 +437,11 @@ run(void)
 	ev_io_start(hook.loop, &hook.input);
 	ev_signal_start(hook.loop, &hook.term);
 	ev_signal_start(hook.loop, &hook.intr);
+	metricsd_open(fill_metrics, NULL);
+	metricsd_start(hook.loop);
 	deliver();
 	ev_run(hook.loop, 0);
+	metricsd_close();
 	if (hook.queue.count && hook.queue.fd < 0) {
 		complain(0, "%zu events were not told, and there is no --queue to keep them in", hook.queue.count);
 		status = EX_TEMPFAIL;

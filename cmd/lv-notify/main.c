@@ -1,5 +1,6 @@
 /* lv-notify: tell every follower of a stream that a broadcast began. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -10,6 +11,7 @@
 #include "event.h"
 #include "fdio.h"
 #include "keys.h"
+#include "metricsd.h"
 #include "notify.h"
 #include "opt.h"
 #include "sig.h"
@@ -17,6 +19,7 @@
 
 #define LINE_MAX_BYTES (64 << 10)
 #define PASSWORD_MAX 512
+#define WAKE_MS 1000 /* how often the database is looked after while nothing happens */
 
 static char *db_url, *redis_url, *password_path;
 static int fresh_s = 600;
@@ -27,6 +30,7 @@ static const struct poptOption options[] = {
 	{ "redis-password-file", 0, POPT_ARG_STRING, &password_path, 0, "its password is in FILE", "FILE" },
 	{ "fresh-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &fresh_s, 0,
 		"say nothing of a broadcast that began over S seconds ago", "S" },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -87,6 +91,20 @@ take_lines(struct buf *in, struct box *box, struct db *db)
 	}
 }
 
+static void
+fill_metrics(void *ctx, struct metrics *m)
+{
+	const struct telling_counts *c = &telling_counts;
+
+	metrics_gauge(m, "lv_notify_database_up", db_up(ctx), "1 while the database answers.");
+	metrics_gauge(m, "lv_notify_stalled", c->stalled, "1 while followers cannot be told.");
+	metrics_counter(m, "lv_notify_broadcasts_total", (double)c->broadcasts,
+		"Broadcasts whose followers have all been told.");
+	metrics_counter(m, "lv_notify_followers_told_total", (double)c->followers, "Followers told.");
+	metrics_counter(m, "lv_notify_failures_total", (double)c->failures,
+		"Attempts that Redis or the database did not let through.");
+}
+
 static int
 serve(struct box *box, struct db *db)
 {
@@ -94,7 +112,10 @@ serve(struct box *box, struct db *db)
 	uint8_t *room;
 	ssize_t n = 0;
 
-	while ((room = buf_reserve(&in, LINE_MAX_BYTES)) && (n = input_read(0, room, LINE_MAX_BYTES, 1000)) != 0) {
+	while ((room = buf_reserve(&in, LINE_MAX_BYTES))) {
+		metricsd_poll(&(struct pollfd){ 0, POLLIN, 0 }, 1, WAKE_MS);
+		if ((n = input_read(0, room, LINE_MAX_BYTES, 0)) == 0)
+			break;
 		if (n < 0 && n != -EAGAIN)
 			break;
 		if (n > 0) {
@@ -170,7 +191,10 @@ main(int argc, char **argv)
 	sig_setup();
 	open_box(&box);
 	open_db(&db);
+	metricsd_open(fill_metrics, db);
+	metricsd_ready();
 	status = serve(box, db);
+	metricsd_close();
 	db_free(&db);
 	box_free(&box);
 	events_close(1000);

@@ -46,5 +46,9 @@ struct broadcast {
 };
 bool tell_followers(struct box *, struct db *, const struct broadcast *);
 extern const struct db_query follower_query;
+extern struct telling_counts {
+	uint64_t broadcasts, followers, failures;
+	bool stalled;
+} telling_counts;
 
 #endif

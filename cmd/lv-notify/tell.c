@@ -9,6 +9,7 @@
 #include "die.h"
 #include "event.h"
 #include "json.h"
+#include "metricsd.h"
 #include "notify.h"
 #include "sig.h"
 
@@ -21,6 +22,8 @@ const struct db_query follower_query = {
 	"select user_id from followers where stream = $1 and user_id > $2 and octet_length(user_id) <= 128 "
 	"order by user_id limit 10000", 2
 };
+
+struct telling_counts telling_counts;
 
 struct page {
 	struct buf users; /* one behind the other */
@@ -76,7 +79,8 @@ await_page(struct telling *t, struct page *p)
 	while (p->waits) {
 		db_turn(t->db);
 		if (p->waits)
-			poll(&(struct pollfd){ db_fd(t->db), db_events(t->db), 0 }, 1, db_wait_ms(t->db, 1000));
+			metricsd_poll(&(struct pollfd){ db_fd(t->db), db_events(t->db), 0 }, 1,
+				db_wait_ms(t->db, 1000));
 	}
 	return p->err;
 }
@@ -163,7 +167,7 @@ watch_other(struct telling *t)
 	char mark[BOX_MARK];
 
 	while (clock_mono_ms() < until && sig_drain_left_ms() != 0) {
-		poll(NULL, 0, 200);
+		metricsd_poll(NULL, 0, 200);
 		if (box_open(t->box) < 0 || box_mark(t->box, t->b->id, mark) < 0 || !strcmp(mark, BOX_ALL))
 			return;
 		if (strcmp(mark, t->mark)) {
@@ -178,6 +182,8 @@ say_told(const struct telling *t, int64_t dur_ms)
 {
 	struct event ev;
 
+	telling_counts.broadcasts++;
+	telling_counts.followers += (uint64_t)t->told;
 	event_begin(&ev, "followers.told");
 	event_str(&ev, "stream", t->b->stream);
 	event_str(&ev, "broadcast", t->b->id);
@@ -210,10 +216,12 @@ tell_followers(struct box *box, struct db *db, const struct broadcast *b)
 		if (!said)
 			complain(0, "cannot tell the followers of %s: %s; trying on", b->stream,
 				r == -EIO ? box_why(box) : *t.next.why ? t.next.why : strerror(-r));
-		said = true;
-		poll(NULL, 0, wait_ms);
+		said = telling_counts.stalled = true;
+		telling_counts.failures++;
+		metricsd_poll(NULL, 0, wait_ms);
 		wait_ms = wait_ms < 2500 ? 2 * wait_ms : 5000;
 	}
+	telling_counts.stalled = false;
 	if (r > 0)
 		say_told(&t, clock_mono_ms() - began);
 	buf_free(&t.page.users);

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "die.h"
 #include "event.h"
+#include "figures.h"
 #include "kinds.h"
 #include "notify.h"
 #include "opt.h"
@@ -21,7 +22,6 @@
 #define TICK_S 0.25
 #define DRAIN_MS 5000
 #define SPOOL ".lv-s3push"
-#define TARGETS 16
 
 static char *root_path, *endpoint, *region, *addressing, *cred_path, *spool_path, *prefix;
 static char **dests, **keeps, **excludes, **types, **caches;
@@ -45,6 +45,7 @@ static const struct poptOption options[] = {
 	{ "type", 't', POPT_ARG_ARGV, &types, 0, "the Content-Type of a suffix", "SUFFIX=TYPE" },
 	{ "cache", 'C', POPT_ARG_ARGV, &caches, 0, "the Cache-Control of a suffix", "SUFFIX=TEXT" },
 	{ "spool", 's', POPT_ARG_STRING, &spool_path, 0, "keep the backlog in DIR (ROOT/" SPOOL ")", "DIR" },
+	OPT_METRICS,
 	OPT_COMMON
 };
 
@@ -350,6 +351,13 @@ finish(void)
 	return status;
 }
 
+static void
+fill_metrics(void *ctx, struct metrics *m)
+{
+	(void)ctx;
+	figures_fill(m, pusher.targets, pusher.n);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -370,7 +378,10 @@ main(int argc, char **argv)
 	for (i = 0; once && i < pusher.n; i++)
 		target_mirror(pusher.targets[i]);
 	ev_timer_start(pusher.loop, &pusher.tick);
+	metricsd_open(fill_metrics, NULL);
+	metricsd_start(pusher.loop);
 	ev_run(pusher.loop, 0);
+	metricsd_close();
 	status = finish();
 	tree_free(&pusher.tree);
 	events_close(1000);

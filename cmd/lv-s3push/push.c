@@ -27,6 +27,7 @@ push_new(struct push **out, const struct push_config *config)
 	p->scan = 1;
 	p->journal_broken = true; /* until it has been read */
 	p->measured_ms = clock_mono_ms();
+	push_puts_new(&p->puts);
 	*out = p;
 	return 0;
 }
@@ -196,6 +197,12 @@ push_failed(const struct push *p)
 	return (size_t)p->figures.failed_files;
 }
 
+const struct push_puts *
+push_puts(const struct push *p)
+{
+	return &p->puts;
+}
+
 void
 push_use_spool(struct push *p, struct spool *spool)
 {
@@ -216,6 +223,7 @@ push_free(struct push **pp)
 		return;
 	objects_each(&(*pp)->objects, free_list, NULL);
 	objects_free(&(*pp)->objects);
+	push_puts_free(&(*pp)->puts);
 	free(*pp);
 	*pp = NULL;
 }

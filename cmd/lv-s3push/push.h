@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "metrics.h"
 #include "s3.h"
 #include "spool.h"
 
@@ -38,6 +39,19 @@ struct push_figures {
 	bool away; /* nothing can be put now */
 };
 
+/* The puts since the start, for --metrics. */
+#define PUSH_STREAMS 4096 /* whose lag is told */
+#define PUSH_STREAM_MS 60000 /* and how long after its last file */
+struct push_puts {
+	struct metrics_counts outcomes, codes; /* codes: of those that failed, as S3 names them */
+	struct metrics_histogram put, lag;     /* how long one takes; from whole here to stored there */
+	struct push_stream { /* live/NAME/... */
+		char name[65];
+		int64_t at_ms, lag_ms; /* when a file of it was stored last (clock_mono_ms), and how late */
+	} *streams;
+	size_t nstreams;
+};
+
 struct push;
 int push_new(struct push **, const struct push_config *);
 void push_use_spool(struct push *, struct spool *); /* without, nothing is remembered */
@@ -52,6 +66,7 @@ void push_tick(struct push *); /* four times a second */
 bool push_idle(const struct push *);
 void push_measure(struct push *, struct push_figures *);
 void push_say(struct push *, const char *event); /* the figures, as an event */
+const struct push_puts *push_puts(const struct push *);
 /* What went wrong: the last fault of the whole, or NULL; and files that can never be stored. */
 const struct s3_fault *push_fault(const struct push *);
 int64_t push_failing_ms(const struct push *); /* 0 while all is well */

@@ -18,6 +18,7 @@ struct push {
 	bool scanning, link_warned, journal_broken;
 	size_t journal_lines;
 	struct push_figures figures; /* what was done */
+	struct push_puts puts;
 	struct spool *spool;
 	/* Trouble with the whole: */
 	int fails;
@@ -70,6 +71,12 @@ void push_land(struct push *, struct flight *);
 void push_no_flight(struct push *, struct flight *, int error); /* it did not begin */
 void push_put_file(struct push *, struct object *);
 void push_put_list(struct push *, struct list *, struct snapshot *);
+
+/* push_puts.c */
+void push_puts_new(struct push_puts *);
+void push_puts_answered(struct push_puts *, const struct s3_result *, int64_t sent_ms);
+void push_puts_stored(struct push_puts *, const char *path, int64_t lag_ms);
+void push_puts_free(struct push_puts *);
 
 /* push_ask.c */
 void push_ask(struct push *, struct object *); /* is it in the bucket? */

@@ -19,6 +19,7 @@ say_pushed(struct push *p, const struct flight *f)
 
 	p->figures.pushed_files++;
 	p->figures.pushed_bytes += f->size;
+	push_puts_stored(&p->puts, f->object->path, clock_wall_ms() - f->seen_ms);
 	push_event(p, &e, "object.pushed");
 	event_str(&e, "path", f->object->path);
 	event_int(&e, "size_bytes", f->size);
@@ -99,6 +100,7 @@ on_put(void *ctx, const struct s3_result *r)
 	struct s3_result later = *r;
 
 	push_say_skew(p, r);
+	push_puts_answered(&p->puts, r, f->sent_ms);
 	if (later.fault.verdict == S3_AGAIN && ++f->object->tries > TRIES_MAX)
 		later.fault.verdict = S3_AWAY;
 	switch (later.fault.verdict) {

@@ -12,6 +12,8 @@
 #include "dest.h"
 #include "push.h"
 
+#define TARGETS 16 /* at most */
+
 struct target_config {
 	struct ev_loop *loop;
 	const char *root_path;

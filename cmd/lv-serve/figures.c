@@ -79,7 +79,7 @@ figures_fill(struct metrics *m, const struct httpd *httpd, const struct viewers 
 	for (k = 0; k < KINDS; k++)
 		metrics_sample(m, (double)bytes_of[k], "kind", kinds[k], NULL);
 	metrics_family(m, "lv_http_clients_cut_total", METRICS_COUNTER, "Clients that were cut off.");
-	metrics_counted(m, &cuts, "reason");
+	metrics_counted(m, &cuts, "reason", NULL);
 	metrics_family(m, "lv_viewers", METRICS_GAUGE, "Who asked for a playlist in the last 30 seconds.");
 	viewers_each(viewers, tell_viewers, m);
 }

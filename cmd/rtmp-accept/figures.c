@@ -176,7 +176,7 @@ tell_door(struct metrics *m, const struct telling *t)
 	metrics_counter(m, "lv_ingest_connections_total", (double)c.accepted, "Connections that came.");
 	metrics_counter(m, "lv_ingest_sessions_total", (double)c.published, "Publishers that were let in.");
 	metrics_family(m, "lv_ingest_refusals_total", METRICS_COUNTER, "Connections not let in, by reason.");
-	metrics_counted(m, &clients_refusals, "reason");
+	metrics_counted(m, &clients_refusals, "reason", NULL);
 }
 
 void

@@ -1,5 +1,6 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/metrics
 load ../lib/s3
 
 # A real radosgw is the bucket; curl, aws and jq are the judges.
@@ -398,4 +399,27 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	run -0 --separate-stderr faketime -f +20m lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --once
 	[[ "$stderr" =~ "the clock of this machine differs from that of $S3_URL by "(1199|120[01])" s: set it" ]]
 	stored live/a/720p/1.ts
+}
+
+@test "metrics: puts by outcome, lag of the whole and of a stream; the backlog of an outage" {
+	command -v promtool >/dev/null || skip "no promtool"
+	watch --metrics "unix:$PWD/push.metrics"
+	segment live/a/720p/1.ts
+	playlist live/a/720p/index.m3u8 1.ts
+	pushed live/a/720p/index.m3u8
+	scrape push.metrics
+	has 'lv_s3_puts_total{dest="s3://'"$B"'",outcome="stored"} 2'
+	has 'lv_s3_lag_seconds_count{dest="s3://'"$B"'"} 2'
+	has 'lv_s3_stream_lag_seconds{dest="s3://'"$B"'",stream="a"} *'
+	has 'lv_s3_backlog_files{dest="s3://'"$B"'"} 0'
+	has 'lv_s3_up{dest="s3://'"$B"'"} 1'
+	rgw_stop
+	segment live/a/720p/2.ts
+	eventually 20 scraped_has push.metrics 'lv_s3_up{dest="s3://'"$B"'"} 0'
+	has 'lv_s3_backlog_files{dest="s3://'"$B"'"} 1'
+	has 'lv_s3_backlog_bytes{dest="s3://'"$B"'"} 20000'
+	has 'lv_s3_puts_total{dest="s3://'"$B"'",outcome="away"} *'
+	has 'lv_s3_errors_total{dest="s3://'"$B"'",code="0"} *'
+	rgw_start
+	pushed live/a/720p/2.ts
 }

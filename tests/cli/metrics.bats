@@ -1,6 +1,8 @@
 # What --metrics answers, of every command that has it: promtool's judgement, who is let in and who is cut off.
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/metrics
+load ../lib/postgres
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
@@ -10,29 +12,11 @@ setup() {
 
 teardown() {
 	local pid
+	[ -z "${PG:-}" ] || pg_remove
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || :; done
 	for pid in "${pids[@]}"; do eventually 20 gone "$pid" || kill -9 "$pid" || :; done
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
-
-# scrape SOCKET: what is answered there, into the file "scraped", which promtool and the manual have to like.
-scrape() {
-	curl -sSf --max-time 10 --unix-socket "$1" http://lv/metrics >scraped
-	promtool check metrics <scraped
-	has "process_resident_memory_bytes *"
-	[ -z "$(sed -n 's/^# TYPE \(lv_[a-z0-9_]*\) .*/\1/p' scraped | sort | uniq -d)" ]
-	local name
-	for name in $(sed -n 's/^# TYPE \([a-z0-9_]*\) .*/\1/p' scraped); do
-		grep -qx "\.It Cm $name" "$ROOT/man/lv-metrics.7" || { echo "$name is not in lv-metrics(7)"; return 1; }
-	done
-}
-
-# has SAMPLE: the line is among what was scraped last, but for its value if that is "*".
-has() {
-	if [ "${1##* }" = '*' ]; then grep -qF -- "${1% \*} " scraped; else grep -qxF -- "$1" scraped; fi ||
-		{ echo "no $1 in:"; grep -v '^#' scraped; return 1; }
-}
-scraped_has() { scrape "$1" >/dev/null && has "$2" >/dev/null; }
 
 @test "rtmp-accept: the door, its refusals, and a stream from its publisher to the end" {
 	lv-auth --keys keys add good >good
@@ -183,4 +167,67 @@ chat() {
 	has 'lv_chat_messages_total 1'
 	has 'lv_chat_redis_seconds_bucket{le="5"} *'
 	[ "$(awk '$1 == "lv_chat_redis_seconds_count" { print ($2 > 1 && $2 < 30) }' scraped)" = 1 ]
+}
+
+event() { # NAME FIELDS
+	printf '{"ts":"2026-01-01T00:00:00.000Z","src":"t","event":"%s",%s}\n' "$@"
+}
+
+@test "lv-hook: what waits, what was told and what will not be" {
+	python3 "$ROOT/tests/lib/backend.py" asked '' 0 >port 3>&- &
+	pids+=("$!")
+	eventually 20 test -s port
+	mkfifo in
+	lv-hook --hook-private --metrics "unix:$PWD/hook.metrics" "http://127.0.0.1:$(<port)/json" <in 2>/dev/null 3>&- &
+	pids+=("$!")
+	exec 7>in
+	event some.thing '"n":1' >&7
+	event some.thing '"n":2' >&7
+	eventually 10 scraped_has hook.metrics 'lv_hook_posts_total{outcome="taken"} 2'
+	has 'lv_hook_queue_events 0'
+	kill "${pids[0]}"
+	wait "${pids[0]}" || :
+	event some.thing '"n":3' >&7
+	eventually 10 scraped_has hook.metrics 'lv_hook_stalled 1'
+	has 'lv_hook_queue_events 1'
+	has 'lv_hook_posts_total{outcome="retried"} *'
+	exec 7>&-
+}
+
+@test "lv-auth: verdicts and why, from keys and from a database; lv-notify: followers told" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	mkfifo in in2 in3
+	lv-auth --keys keys add alice >key
+	lv-auth --keys keys --metrics "unix:$PWD/auth.metrics" <in >out 3>&- &
+	pids+=("$!")
+	exec 7>in
+	ask() { printf '{"ask":"publish","id":"%s","session":"%s","app":"live","remote":"192.0.2.1:1","key":"%s"}\n' "$1" "$1" "$2"; }
+	ask 1 wrong >&7
+	ask 2 "$(<key)" >&7
+	ask 3 "$(<key)" >&7
+	eventually 10 scraped_has auth.metrics 'lv_auth_verdicts_total{outcome="allowed"} 1'
+	eventually 10 scraped_has auth.metrics 'lv_auth_verdicts_total{outcome="refused"} 2'
+	has 'lv_auth_refusals_total{reason="unknown key"} 1'
+	has 'lv_auth_refusals_total{reason="already publishing"} 1'
+	exec 7>&-
+
+	pg_create
+	lv-auth schema | psql -Xq
+	psql -Xqc "insert into followers (stream, user_id) values ('alice', 'u1'), ('alice', 'u2')"
+	lv-auth --db "$DB" --metrics "unix:$PWD/db.metrics" <in2 >out2 2>/dev/null 3>&- &
+	pids+=("$!")
+	exec 8>in2
+	eventually 10 scraped_has db.metrics 'lv_auth_database_up 1'
+	redis-server --port 0 --unixsocket "$PWD/redis" --save '' >/dev/null 3>&- &
+	pids+=("$!")
+	lv-notify --db "$DB" --redis "unix:$PWD/redis" --metrics "unix:$PWD/notify.metrics" <in3 2>/dev/null 3>&- &
+	pids+=("$!")
+	exec 9>in3
+	printf '{"ts":"%s","src":"t","event":"broadcast.started","stream":"alice","broadcast":"0123456789"}\n' \
+		"$(date -u +%FT%T.000Z)" >&9
+	eventually 20 scraped_has notify.metrics 'lv_notify_followers_told_total 2'
+	has 'lv_notify_database_up 1'
+	pg_stop immediate
+	eventually 20 scraped_has db.metrics 'lv_auth_database_up 0'
+	exec 8>&- 9>&-
 }

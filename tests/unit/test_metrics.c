@@ -108,8 +108,11 @@ counted_labels_are_bounded(void **state)
 	metrics_count(&c, "a", 1);
 	metrics_count(&c, "", 1);
 	metrics_count(&c, "a", 2);
-	metrics_counted(&m, &c, "why");
+	metrics_counted(&m, &c, "why", NULL);
 	check(&m, "x{why=\"a\"} 3\nx{why=\"none\"} 1\n");
+	m.name = "x";
+	metrics_counted(&m, &c, "why", "a", "b", NULL);
+	check(&m, "x{a=\"b\",why=\"a\"} 3\nx{a=\"b\",why=\"none\"} 1\n");
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	metrics_count(&c, name, 1);
