@@ -44,9 +44,10 @@ put(struct cache *c, const struct key *key, int64_t epoch, int64_t at_ms)
 
 	if (!x && c->count < CACHE_MAX)
 		x = &c->all[c->count++];
-	for (i = 0; !x && i < c->count; i++)
-		if (i == 0 || c->all[i].at_ms < x->at_ms)
-			x = &c->all[i];
+	if (!x)
+		for (x = c->all, i = 1; i < c->count; i++)
+			if (c->all[i].at_ms < x->at_ms)
+				x = &c->all[i];
 	*x = (struct cached){ *key, epoch, at_ms };
 }
 
