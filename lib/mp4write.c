@@ -31,6 +31,8 @@ struct mp4_writer {
 	uint32_t timescale;
 	struct track track[MP4_OUT_TRACKS];
 	int count;
+	struct buf chapters;
+	int nchapters;
 	uint64_t payload, moov, front; /* front: bytes before the payload */
 	bool wide; /* offsets of 64 bits */
 	struct buf out; /* being handed on */
@@ -129,6 +131,19 @@ mp4_writer_edit(struct mp4_writer *w, int track, int64_t empty, int64_t media_ti
 	w->track[track].empty = empty;
 	w->track[track].media_time = media_time;
 	w->track[track].shown = dur;
+}
+
+void
+mp4_writer_chapter(struct mp4_writer *w, double at_s, const char *title)
+{
+	size_t n = strlen(title);
+
+	if (w->nchapters == MP4_OUT_CHAPTERS || n > 255)
+		return;
+	w->nchapters++;
+	buf_be64(&w->chapters, (uint64_t)(at_s * 1e7 + 0.5));
+	buf_u8(&w->chapters, (unsigned)n);
+	buf_append(&w->chapters, title, n);
 }
 
 uint64_t
@@ -424,13 +439,28 @@ mp4_writer_layout(struct mp4_writer *w, uint64_t *size)
 		for (i = 0; i < w->count; i++)
 			if (has_media(&w->track[i]))
 				w->moov += sizes_of(w, &w->track[i]).trak;
+		w->moov += w->nchapters ? 8 + 12 + 5 + buf_len(&w->chapters) : 0;
 		w->front = 28 + w->moov + (w->payload + 8 > UINT32_MAX ? 16 : 8);
 		if (w->wide || w->front + w->payload <= UINT32_MAX)
 			break;
 		w->wide = true;
 	}
 	*size = w->front + w->payload;
+	if (w->chapters.error && !w->error)
+		w->error = w->chapters.error;
 	return w->error ? w->error : w->moov > UINT32_MAX ? -EMSGSIZE : 0;
+}
+
+static void
+put_chapters(struct buf *b, const struct mp4_writer *w)
+{
+	size_t udta = box_begin(b, "udta"), chpl = box_full(b, "chpl", 1, 0);
+
+	buf_be32(b, 0);
+	buf_u8(b, (unsigned)w->nchapters);
+	buf_append(b, buf_data(&w->chapters), buf_len(&w->chapters));
+	box_end(b, chpl);
+	box_end(b, udta);
 }
 
 static void
@@ -541,6 +571,8 @@ mp4_writer_head(struct mp4_writer *w, mp4_emit_fn *emit, void *arg)
 	for (i = 0; i < w->count; i++)
 		if (has_media(&w->track[i]))
 			put_track(w, i);
+	if (w->nchapters)
+		put_chapters(&w->out, w);
 	if (w->payload + 8 > UINT32_MAX) {
 		buf_be32(&w->out, 1);
 		buf_append(&w->out, "mdat", 4);
@@ -568,6 +600,7 @@ mp4_writer_free(struct mp4_writer **w)
 			buf_free(&t->entries[j]);
 	}
 	buf_free(&(*w)->out);
+	buf_free(&(*w)->chapters);
 	free(*w);
 	*w = NULL;
 }

@@ -20,6 +20,7 @@
 
 #define MP4_OUT_TRACKS 2
 #define MP4_OUT_ENTRIES 64 /* sample entries of a track */
+#define MP4_OUT_CHAPTERS 255
 
 struct mp4_writer;
 int mp4_writer_new(struct mp4_writer **, const char *folder, uint32_t timescale); /* of the movie */
@@ -39,6 +40,9 @@ int mp4_writer_chunk(struct mp4_writer *, int track, int entry, uint32_t samples
 
 /* The track begins after a pause of empty, at media_time, and is shown for dur. */
 void mp4_writer_edit(struct mp4_writer *, int track, int64_t empty, int64_t media_time, int64_t dur);
+
+/* A chapter, in the order of time: "chpl" in the user data, which FFmpeg, VLC and most players know. */
+void mp4_writer_chapter(struct mp4_writer *, double at_s, const char *title); /* of at most 255 bytes */
 
 uint64_t mp4_writer_samples(const struct mp4_writer *, int track);
 int64_t mp4_writer_duration(const struct mp4_writer *, int track); /* of its samples together */

@@ -67,6 +67,8 @@ arc_segment(struct archive *a, struct listing *l, const struct segment *s)
 	to = &l->segment[l->count++];
 	*to = *s;
 	to->last = true;
+	to->begins = s->begins || l->count == 1 || to[-1].n >> SOURCE_BIT != a->sources ||
+		(s->discontinuity && !*l->session);
 	if (l->count > 1)
 		to[-1].last = false;
 	to->n |= (int64_t)a->sources << SOURCE_BIT;

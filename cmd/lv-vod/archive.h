@@ -25,13 +25,16 @@ struct segment {
 	int64_t n; /* equal in all tracks */
 	char *folder, *file, *init; /* init: NULL for a transport stream */
 	int64_t wall_ms, dur_us; /* 0: nobody said */
-	bool gap, discontinuity, last; /* last: no other follows it in memory */
+	bool gap, discontinuity;
+	bool begins; /* a publisher came, or came back */
+	bool last;   /* no other follows it in memory */
 };
 
 struct listing { /* a track's segments */
 	char *name;
 	struct segment *segment;
 	size_t count, room;
+	char session[64]; /* of the newest */
 };
 
 struct archive {

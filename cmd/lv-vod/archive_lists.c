@@ -57,6 +57,7 @@ add_journal_line(struct archive *a, const char *folder, const char *line)
 {
 	json_t *o = json_loads(line, 0, NULL);
 	const char *track = json_string_value(json_object_get(o, "track"));
+	const char *session = json_string_value(json_object_get(o, "session"));
 	struct segment s = { .n = json_integer_value(json_object_get(o, "n")),
 		.file = (char *)json_string_value(json_object_get(o, "file")),
 		.init = (char *)json_string_value(json_object_get(o, "init")),
@@ -74,8 +75,11 @@ add_journal_line(struct archive *a, const char *folder, const char *line)
 	}
 	if (!(s.folder = place_path(folder, track)))
 		r = -ENOMEM;
-	else if ((r = arc_listing(a, track, &l)) == 0)
+	else if ((r = arc_listing(a, track, &l)) == 0) {
+		if (session && (s.begins = strcmp(session, l->session) != 0))
+			snprintf(l->session, sizeof(l->session), "%s", session);
 		r = arc_segment(a, l, &s);
+	}
 	free(s.folder);
 out:
 	json_decref(o);

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "die.h"
 #include "event.h"
+#include "jobs.h"
 #include "opt.h"
 #include "output.h"
 #include "playlist.h"
@@ -27,9 +28,9 @@
 
 #define FOLDERS_MAX 256
 
-static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox;
+static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox, *chapters_path;
 static struct store_config bucket;
-static int report_fd = -1, want_playlist;
+static int report_fd = -1, want_playlist, jobs;
 
 static const struct poptOption options[] = {
 	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE, or to s3://BUCKET/KEY; - is standard output", "FILE" },
@@ -43,8 +44,11 @@ static const struct poptOption options[] = {
 		"close holes, or keep them: a still picture and silence (close)", "HOW" },
 	{ "from", '\0', POPT_ARG_STRING, &from_text, 0, "begin there: seconds, or H:MM:SS", "TIME" },
 	{ "to", '\0', POPT_ARG_STRING, &to_text, 0, "end there", "TIME" },
+	{ "chapters", '\0', POPT_ARG_STRING, &chapters_path, 0,
+		"name moments: lines of {\"t\" or \"ts\", \"title\"}, or auto: a chapter for each part", "FILE" },
 	{ "report", '\0', POPT_ARG_STRING, &report_path, 0,
 		"write what was found and done, a JSON object for each recording", "FD|PATH" },
+	{ "jobs", 'j', POPT_ARG_INT, &jobs, 0, "wait until fewer than N such are at work, and stay behind all else", "N" },
 	{ "endpoint", 'E', POPT_ARG_STRING, &bucket.endpoint, 0, "the server of the bucket (Amazon's of the region)", "URL" },
 	{ "region", 'R', POPT_ARG_STRING, &bucket.region, 0, "the bucket's region (us-east-1)", "NAME" },
 	{ "addressing", 'a', POPT_ARG_STRING, &bucket.addressing, 0, "where the bucket's name goes: path or virtual",
@@ -87,6 +91,8 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, 0, "--addressing %s: neither path nor virtual", bucket.addressing);
 	if (bucket.endpoint && strncmp(bucket.endpoint, "http://", 7) && strncmp(bucket.endpoint, "https://", 8))
 		die(EX_USAGE, 0, "--endpoint %s: not http://HOST or https://HOST", bucket.endpoint);
+	if (jobs < 0 || jobs > JOBS_MAX)
+		die(EX_USAGE, 0, "--jobs %d: not between 1 and %d", jobs, JOBS_MAX);
 	if (want_playlist && (sources[1] || !strcmp(*sources, "-")))
 		die(EX_USAGE, 0, "--playlist takes one archive, a folder");
 	while (want_playlist && strlen(*sources) > 1 && (*sources)[strlen(*sources) - 1] == '/')
@@ -123,9 +129,9 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, -errno, "cannot write the report to %s", report_path);
 }
 
-/* A bucket that does not do what is asked is no fault of the archive. */
+/* What is no fault of the archive: a bucket that does not do what is asked, or a signal. */
 static void
-check_bucket(int e)
+check_service(int e)
 {
 	if (e == -EHOSTUNREACH)
 		die(EX_UNAVAILABLE, 0, "%s", store_why());
@@ -136,6 +142,24 @@ check_bucket(int e)
 }
 
 static void
+read_chapters(struct chapters *c)
+{
+	int line, r;
+
+	if (!strcmp(chapters_path, "auto")) {
+		c->automatic = true;
+		return;
+	}
+	if ((r = chapters_read(c, chapters_path, &line)) == -EBADMSG)
+		die(EX_DATAERR, 0, "%s, line %d: not {\"t\": SECONDS, \"title\": TEXT}, nor with \"ts\" as of RFC 3339",
+			chapters_path, line);
+	if (r == -EMSGSIZE)
+		die(EX_DATAERR, 0, "%s: more than %d chapters", chapters_path, CHAPTERS_MAX);
+	if (r < 0)
+		die(EX_NOINPUT, r, "cannot read %s", chapters_path);
+}
+
+static void
 add_sources(struct archive *a, char **sources)
 {
 	int r;
@@ -143,7 +167,7 @@ add_sources(struct archive *a, char **sources)
 	for (; *sources; sources++) {
 		const char *name = strcmp(*sources, "-") ? *sources : "standard input";
 
-		check_bucket(r = archive_add(a, *sources));
+		check_service(r = archive_add(a, *sources));
 		if (r == -EREMOTE)
 			die(EX_USAGE, 0, "%s: neither of this machine nor in a bucket; mirror it first", name);
 		if (r == -ENODATA)
@@ -252,7 +276,7 @@ write_recording(struct recording *r, const char *path)
 		exit(EX_IOERR); /* the reader has gone: no word about it */
 	if (e == -ECANCELED)
 		die(EX_TEMPFAIL, 0, "interrupted: %s is not written; run it again", path);
-	check_bucket(e);
+	check_service(e);
 	if (store_is(path) && *store_why())
 		die(EX_IOERR, 0, "cannot write %s: %s", path, store_why());
 	if (e == -EBUSY)
@@ -266,15 +290,21 @@ write_recording(struct recording *r, const char *path)
 static void
 make(const struct archive *a, const struct rung *rung, const struct recording_options *how, const char *path)
 {
+	struct recording_options own = *how;
+	struct chapters chapters;
 	struct recording *r;
 	struct event ev;
 	uint64_t kept;
 	int e;
 
+	if (how->chapters) { /* each recording places them for itself */
+		chapters = *how->chapters;
+		own.chapters = &chapters;
+	}
 	if ((e = recording_new(&r, rung->picture ? rung->picture : rung->sound, rung->picture ? rung->sound : NULL,
-		     rung->picture, how)) < 0)
+		     rung->picture, &own)) < 0)
 		die(EX_CANTCREAT, e, "cannot keep tables in %s", how->tables);
-	check_bucket(e = recording_scan(r));
+	check_service(e = recording_scan(r));
 	if (e == -ENODATA)
 		die(EX_DATAERR, 0, "nothing of %s can be used%s", r->lane[0].from->name,
 			how->from_s > 0 ? ": is --from after its end?" : "");
@@ -327,7 +357,7 @@ make_playlist(const struct rungs *rungs, const char *folder)
 	int64_t dur_ms;
 	int e;
 
-	check_bucket(e = playlist_write(rungs, folder, &dur_ms));
+	check_service(e = playlist_write(rungs, folder, &dur_ms));
 	if (e == -EXDEV)
 		die(EX_USAGE, 0, "--playlist: the tracks are not in folders of their own below %s", folder);
 	if (e == -ENODATA)
@@ -346,6 +376,7 @@ main(int argc, char **argv)
 {
 	struct recording_options how = { 0 };
 	struct archive archive = { 0 };
+	static struct chapters chapters;
 	struct rungs rungs;
 	struct rung rung;
 	char folder[PATH_MAX];
@@ -357,18 +388,26 @@ main(int argc, char **argv)
 	check_options(sources, &how);
 	sig_setup();
 	store_setup(&bucket);
+	if (jobs && (r = jobs_enter(jobs)) < 0) {
+		check_service(r);
+		die(EX_CANTCREAT, r, "cannot wait for a place");
+	}
 	add_sources(&archive, sources);
+	if (chapters_path) {
+		read_chapters(&chapters);
+		how.chapters = &chapters;
+	}
 	if (snprintf(folder, sizeof(folder), "%s", out_path ? out_path : *sources) >= (int)sizeof(folder))
 		die(EX_USAGE, 0, "--output is too long");
 	how.tables = strcmp(folder, "-") && !store_is(folder) ? out_path ? dirname(folder) : folder
 		: getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	if (uses_bucket(&archive) && (r = store_start()) < 0) {
-		check_bucket(r);
+		check_service(r);
 		die(EX_OSERR, r, "cannot start the process that speaks with the bucket");
 	}
 	if (!sandbox || !strcmp(sandbox, "on"))
 		lock_in(&archive, how.tables, want_playlist && !store_is(*sources) ? *sources : NULL);
-	check_bucket(r = rungs_learn(&rungs, &archive));
+	check_service(r = rungs_learn(&rungs, &archive));
 	if (r < 0)
 		die(r == -EACCES ? EX_NOPERM : EX_OSERR, r, "cannot read the archive");
 	if (want_playlist)

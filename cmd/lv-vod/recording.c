@@ -223,6 +223,8 @@ take(struct recording *r, const struct segment *s)
 	next.dts -= r->shift;
 	if ((e = rec_release(r, &next, broken)) < 0 || r->finished)
 		return e;
+	if (r->how.chapters)
+		chapters_segment(r->how.chapters, s, (double)(next.dts + next.cts - r->zero) / l->timescale);
 	note_params(r, l, l->entry, entry_p, s);
 	l->entry = entry_p;
 	r->in_end = first[n - 1].dts + first[n - 1].dur;
@@ -317,6 +319,8 @@ recording_scan(struct recording *r)
 	for (i = 0; i < r->lanes; i++)
 		if (r->lane[i].out >= 0)
 			edit(r, &r->lane[i]);
+	if (r->how.chapters)
+		chapters_write(r->how.chapters, r->writer, r->how.from_s, recording_seconds(r));
 	rows_rewind(r->pieces);
 	return mp4_writer_layout(r->writer, &r->size);
 }

@@ -20,6 +20,7 @@
 
 #include "aac.h"
 #include "archive.h"
+#include "chapters.h"
 #include "media.h"
 #include "mp4write.h"
 #include "rows.h"
@@ -30,6 +31,7 @@ struct recording_options {
 	bool keep;           /* holes are kept */
 	double from_s, to_s; /* of the recording's time; to_s 0: to its end */
 	const char *tables;  /* a folder for tables */
+	struct chapters *chapters; /* NULL: none; a recording uses them up */
 };
 
 enum { NOTE_GAP, NOTE_MISSING, NOTE_DAMAGED, NOTE_TRUNCATED, NOTE_CLOSED, NOTE_KEPT, NOTE_BACK, NOTE_PARAMS, NOTE_SILENCE,

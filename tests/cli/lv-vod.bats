@@ -293,6 +293,52 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 		"[\"alice\",\"01jdabcdef0\",\"a.mp4\",\"source\",12000,$(stat -c %s a.mp4)]" ]
 }
 
+@test "chapters: of seconds, of the clock, of the parts that a publisher sent; a clip has its own" {
+	chapters() { ffprobe -v error -show_entries chapter=start_time:chapter_tags=title -of csv=p=0 "$1"; }
+	cat >ch <<-'END'
+		{"ts":"2025-11-24T16:00:09.521Z","title":"by the clock"}
+		{"ts":"2025-11-24T16:00:04.000Z","event":"nobody named this"}
+		{"t":1.5,"title":"Anfang: \u00fcber \"alles\""}
+	END
+	ms=$(jq -s '.[0].wall_ms' "$ARCHIVE/segments.ndjson")
+	sed -i "s/2025-11-24T16:00:09.521Z/$(date -u -d "@$((ms / 1000 + 9)).$((ms % 1000 + 500))" +%FT%T.%3NZ)/" ch
+	lv-vod "$ARCHIVE" --chapters ch -o a.mp4
+	[ "$(chapters a.mp4)" = "$(printf '1.500000,"Anfang: über ""alles"""\n9.500000,by the clock')" ] || { chapters a.mp4; false; }
+	cmp <(pictures a.mp4) "$FRAMES"
+	decodes a.mp4
+	lv-vod "$ARCHIVE" --chapters - --from 5 --to 10 -o b.mp4 <ch
+	[ "$(chapters b.mp4 | cut -d, -f1)" = "$(printf '0.000000\n4.500000')" ] || { chapters b.mp4; false; }
+	copy_archive
+	rm x/source/*-4.m4s # what was then is when it goes on
+	lv-vod x --chapters ch -o c.mp4 2>err
+	[ "$(chapters c.mp4 | tail -n 1)" = '8.000000,by the clock' ] || { chapters c.mp4; false; }
+	lv-vod "$ARCHIVE" --chapters auto -o d.mp4
+	[ -z "$(chapters d.mp4)" ]
+	jq -c 'if .n >= 3 then .session = "s2" else . end' "$ARCHIVE/segments.ndjson" >x/segments.ndjson
+	lv-vod x x --chapters auto -o e.mp4 2>err
+	[ "$(chapters e.mp4)" = "$(printf '0.000000,Part 1\n6.000000,Part 2\n10.000000,Part 3\n16.000000,Part 4')" ] || { chapters e.mp4; false; }
+	echo '{"title":"when?"}' >no
+	run -65 --separate-stderr lv-vod x --chapters no -o f.mp4
+	[[ $stderr = 'lv-vod: no, line 1: not {"t": SECONDS, "title": TEXT}'* ]]
+}
+
+@test "--jobs: so many at a time, behind all else" {
+	export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR
+	exec 8>"lv-vod.$(id -u).0.lock"
+	flock 8
+	lv-vod --jobs 2 "$ARCHIVE" -o a.mp4 8>&-
+	lv-vod --jobs 1 -v "$ARCHIVE" -o b.mp4 2>err 8>&- 3>&- &
+	pid=$!
+	eventually 10 grep -q waiting err
+	[ "$(ps -o ni= -p "$pid" | tr -d ' ')" = 19 ]
+	[ "$(ionice -p "$pid")" = idle ]
+	[ ! -e b.mp4 ]
+	exec 8>&-
+	wait "$pid"
+	cmp a.mp4 b.mp4
+	run -64 lv-vod --jobs 99 "$ARCHIVE" -o c.mp4
+}
+
 @test "transport streams, lv-segment's: the same frames at the same times as from fragmented MP4" {
 	flvmark 01jdabcdef0 7 s1 end "$A" "$B" | lv-segment --dir live --archive archive --format ts
 	lv-vod archive/01jdabcdef0 -o a.mp4 --report r.json
