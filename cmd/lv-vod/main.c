@@ -14,6 +14,7 @@
 #include "archive.h"
 #include "clock.h"
 #include "die.h"
+#include "encode.h"
 #include "event.h"
 #include "jobs.h"
 #include "opt.h"
@@ -30,7 +31,9 @@
 
 static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox, *chapters_path;
 static struct store_config bucket;
-static int report_fd = -1, want_playlist, jobs;
+static int report_fd = -1, want_playlist, jobs, reencode;
+static char *encode_with;
+static struct encode encoder;
 
 static const struct poptOption options[] = {
 	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE, or to s3://BUCKET/KEY; - is standard output", "FILE" },
@@ -48,6 +51,8 @@ static const struct poptOption options[] = {
 		"name moments: lines of {\"t\" or \"ts\", \"title\"}, or auto: a chapter for each part", "FILE" },
 	{ "report", '\0', POPT_ARG_STRING, &report_path, 0,
 		"write what was found and done, a JSON object for each recording", "FD|PATH" },
+	{ "reencode", '\0', POPT_ARG_NONE, &reencode, 0, "encode it again, by ffmpeg: exact, and smaller", NULL },
+	{ "encode-with", '\0', POPT_ARG_STRING, &encode_with, 0, "ffmpeg's options for that (" ENCODE_WITH ")", "OPTIONS" },
 	{ "jobs", 'j', POPT_ARG_INT, &jobs, 0, "wait until fewer than N such are at work, and stay behind all else", "N" },
 	{ "endpoint", 'E', POPT_ARG_STRING, &bucket.endpoint, 0, "the server of the bucket (Amazon's of the region)", "URL" },
 	{ "region", 'R', POPT_ARG_STRING, &bucket.region, 0, "the bucket's region (us-east-1)", "NAME" },
@@ -117,6 +122,9 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, 0, "--rung all makes several files: give --output a name");
 	if (!strcmp(out_path, "-") && isatty(STDOUT_FILENO))
 		die(EX_USAGE, 0, "standard output is a terminal: media is never written to one");
+	reencode |= encode_with != NULL;
+	if (reencode && (store_is(out_path) || (rung_name && !strcmp(rung_name, "all"))))
+		die(EX_USAGE, 0, "--reencode makes one file, or writes to standard output");
 	if (!report_path)
 		return;
 	if (*report_path && strspn(report_path, "0123456789") == strlen(report_path) && strlen(report_path) < 10) {
@@ -182,6 +190,19 @@ add_sources(struct archive *a, char **sources)
 			die(r == -ENOMEM ? EX_OSERR : EX_NOINPUT, r, "cannot read %s", name);
 	}
 	events_about(*a->stream ? a->stream : NULL, *a->broadcast ? a->broadcast : NULL);
+}
+
+static void
+start_encoder(void)
+{
+	int e = encode_start(&encoder, out_path, encode_with);
+
+	if (e == -EBUSY)
+		die(EX_TEMPFAIL, 0, "%s is being written by another lv-vod", out_path);
+	if (e == -E2BIG)
+		die(EX_USAGE, 0, "--encode-with: too many words");
+	if (e < 0)
+		die(EX_CANTCREAT, e, "cannot start ffmpeg to write %s", out_path);
 }
 
 static bool
@@ -261,17 +282,28 @@ on_progress(uint64_t done, uint64_t size)
 	event_send(&ev);
 }
 
+/* Into ffmpeg; what it made is as long as size says then. */
+static int
+write_encoded(struct recording *r)
+{
+	int e = output_pipe(r, encoder.fd, on_progress);
+
+	return encode_end(&encoder, e, &r->size);
+}
+
 /* How much of it was there already. */
 static uint64_t
 write_recording(struct recording *r, const char *path)
 {
 	uint64_t kept = 0;
-	int e = store_is(path) ? output_bucket(r, path, on_progress, &kept)
+	int e = reencode ? write_encoded(r) : store_is(path) ? output_bucket(r, path, on_progress, &kept)
 		: strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
 
 	end_bar();
 	if (!e)
 		return kept;
+	if (e == -EPROTO)
+		die(EX_IOERR, 0, "ffmpeg could not encode it: %s is not written", path);
 	if (e == -EPIPE && !strcmp(path, "-"))
 		exit(EX_IOERR); /* the reader has gone: no word about it */
 	if (e == -ECANCELED)
@@ -405,6 +437,8 @@ main(int argc, char **argv)
 		check_service(r);
 		die(EX_OSERR, r, "cannot start the process that speaks with the bucket");
 	}
+	if (reencode)
+		start_encoder();
 	if (!sandbox || !strcmp(sandbox, "on"))
 		lock_in(&archive, how.tables, want_playlist && !store_is(*sources) ? *sources : NULL);
 	check_service(r = rungs_learn(&rungs, &archive));

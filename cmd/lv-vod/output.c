@@ -189,13 +189,15 @@ output_bucket(struct recording *r, const char *url, output_progress_fn *progress
 	return e;
 }
 
-/* The temporary file beside path, ours alone: who is killed leaves it to the next one. */
-static int
-open_temp(const char *temp)
+int
+output_temp(const char *path, char temp[PATH_MAX])
 {
+	const char *slash = strrchr(path, '/');
 	struct stat here, there;
-	int fd;
+	int fd, n = slash ? (int)(slash + 1 - path) : 0;
 
+	if (snprintf(temp, PATH_MAX, "%.*s.%s.tmp", n, path, path + n) >= PATH_MAX)
+		return -ENAMETOOLONG;
 	for (;;) {
 		if ((fd = open(temp, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) < 0)
 			return -errno;
@@ -215,30 +217,33 @@ open_temp(const char *temp)
 }
 
 int
+output_settle(int fd, const char *temp, const char *path, int e)
+{
+	/* The segments may be removed once it is there. */
+	if (!e && fdatasync(fd) < 0 && errno != EINVAL)
+		e = -errno;
+	if (!e && rename(temp, path) < 0)
+		e = -errno;
+	if (e)
+		unlink(temp);
+	if (close(fd) < 0 && !e)
+		e = -errno;
+	return e;
+}
+
+int
 output_file(struct recording *r, const char *path, output_progress_fn *progress)
 {
 	struct target t = target_of(r, progress);
-	const char *slash = strrchr(path, '/');
 	char temp[PATH_MAX];
-	int e, n = slash ? (int)(slash + 1 - path) : 0;
+	int e;
 
-	if (snprintf(temp, sizeof(temp), "%.*s.%s.tmp", n, path, path + n) >= (int)sizeof(temp))
-		return -ENAMETOOLONG;
-	if ((t.fd = open_temp(temp)) < 0)
+	if ((t.fd = output_temp(path, temp)) < 0)
 		return t.fd;
 	t.copying = true;
 	/* A disk without room says so before the first byte. */
 	e = fallocate(t.fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)r->size) < 0 && errno == ENOSPC ? -ENOSPC : 0;
 	if (!e)
 		e = put_all(&t, r);
-	/* The segments may be removed once it is there. */
-	if (!e && fdatasync(t.fd) < 0 && errno != EINVAL)
-		e = -errno;
-	if (!e && rename(temp, path) < 0)
-		e = -errno;
-	if (e)
-		unlink(temp);
-	if (close(t.fd) < 0 && !e)
-		e = -errno;
-	return e;
+	return output_settle(t.fd, temp, path, e);
 }

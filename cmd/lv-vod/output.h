@@ -9,11 +9,17 @@
 #ifndef LV_VOD_OUTPUT_H
 #define LV_VOD_OUTPUT_H
 
+#include <limits.h>
+
 #include "recording.h"
 
 typedef void output_progress_fn(uint64_t done, uint64_t size);
 int output_file(struct recording *, const char *path, output_progress_fn *);
 int output_pipe(struct recording *, int fd, output_progress_fn *);
 int output_bucket(struct recording *, const char *url, output_progress_fn *, uint64_t *kept); /* kept: as store_end */
+
+/* The temporary file beside path, ours alone: who is killed leaves it to the next one. */
+int output_temp(const char *path, char temp[PATH_MAX]);
+int output_settle(int fd, const char *temp, const char *path, int error); /* it gets its name, or leaves */
 
 #endif

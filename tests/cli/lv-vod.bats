@@ -293,6 +293,25 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 		"[\"alice\",\"01jdabcdef0\",\"a.mp4\",\"source\",12000,$(stat -c %s a.mp4)]" ]
 }
 
+@test "--reencode: a clip that holds what is shown and nothing else; any encoder" {
+	lv-vod "$ARCHIVE" --from 3.1 --to 5.5 --reencode -o a.mp4 --events 1 >ev
+	[ "$(frames a.mp4 v | wc -l)" = 72 ]
+	lasts a.mp4 2.4
+	[ "$(jq 'select(.event == "vod.ready").size_bytes' ev)" = "$(stat -c %s a.mp4)" ]
+	head -c 60 a.mp4 | grep -aq moov
+	ffmpeg -v info -i a.mp4 -i "$A" -filter_complex '[0:v]settb=1/30,setpts=N[a];[1:v]trim=start_frame=93:end_frame=165,settb=1/30,setpts=N[b];[a][b]psnr' \
+		-f null - 2>&1 | grep -o 'min:[0-9.]*' >psnr
+	awk -F: '{ exit !($2 > 30) }' psnr || { cat psnr; false; }
+	lv-vod "$ARCHIVE" -o - --encode-with '-c:v mpeg2video -q:v 4 -c:a copy' >b.mp4
+	ffprobe -v error -count_packets -show_entries stream=codec_name,nb_read_packets -of csv=p=0 b.mp4 | grep -q ^mpeg2video,360
+	cp a.mp4 c.mp4
+	run -74 --separate-stderr lv-vod "$ARCHIVE" -o c.mp4 --encode-with '-c:v nosuch'
+	[[ $stderr = *"lv-vod: ffmpeg could not encode it: c.mp4 is not written" ]]
+	cmp a.mp4 c.mp4
+	! ls .*.tmp
+	run -64 lv-vod "$ARCHIVE" --rung all --reencode -o d.mp4
+}
+
 @test "chapters: of seconds, of the clock, of the parts that a publisher sent; a clip has its own" {
 	chapters() { ffprobe -v error -show_entries chapter=start_time:chapter_tags=title -of csv=p=0 "$1"; }
 	cat >ch <<-'END'

@@ -1,0 +1,92 @@
+#include "encode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "output.h"
+
+/* Frames that an edit list hides are not encoded. */
+static const char *const before[] = { "ffmpeg", "-nostdin", "-v", "error", "-i", "pipe:0", "-map", "0:v?", "-map", "0:a?",
+	"-fps_mode", "vfr" };
+static const char *const to_file[] = { "-movflags", "+faststart", "-f", "mp4", "-y" };
+static const char *const to_pipe[] = { "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-f", "mp4", "pipe:1" };
+
+#define COUNT(a) (sizeof(a) / sizeof(*(a)))
+
+/* ffmpeg's words; text: with is cut up in it. */
+static int
+build(const char *argv[], char *text, const struct encode *e)
+{
+	size_t n = 0, i;
+	char *word, *rest = text;
+
+	for (i = 0; i < COUNT(before); i++)
+		argv[n++] = before[i];
+	while ((word = strtok_r(rest, " \t\n", &rest))) {
+		if (n == ENCODE_WORDS_MAX)
+			return -E2BIG;
+		argv[n++] = word;
+	}
+	if (e->file < 0)
+		for (i = 0; i < COUNT(to_pipe); i++)
+			argv[n++] = to_pipe[i];
+	for (i = 0; e->file >= 0 && i < COUNT(to_file); i++)
+		argv[n++] = to_file[i];
+	if (e->file >= 0)
+		argv[n++] = e->temp;
+	argv[n] = NULL;
+	return 0;
+}
+
+int
+encode_start(struct encode *e, const char *path, const char *with)
+{
+	const char *argv[ENCODE_WORDS_MAX + COUNT(to_file) + 2];
+	char *text = strdup(with ? with : ENCODE_WITH " -enc_time_base:v -1"); /* times as they are */
+	int fd[2] = { -1, -1 }, r = text ? 0 : -ENOMEM;
+	struct child_spec spec = { .argv = (char *const *)argv, .nfds = 3 };
+
+	*e = (struct encode){ .path = path, .fd = -1, .file = -1 };
+	if (!r && strcmp(path, "-") && (r = e->file = output_temp(path, e->temp)) >= 0)
+		r = 0;
+	if (!r)
+		r = build(argv, text, e);
+	if (!r && pipe2(fd, O_CLOEXEC) < 0)
+		r = -errno;
+	if (!r) {
+		spec.fds = (int[]){ fd[0], e->file < 0 ? STDOUT_FILENO : -1, STDERR_FILENO };
+		r = child_start(&e->pid, &spec);
+	}
+	if (fd[0] >= 0)
+		close(fd[0]);
+	e->fd = fd[1];
+	if (r < 0)
+		encode_end(e, r, NULL);
+	free(text);
+	return r;
+}
+
+int
+encode_end(struct encode *e, int error, uint64_t *size)
+{
+	struct stat st;
+	int status = 0;
+
+	if (e->fd >= 0)
+		close(e->fd);
+	while (e->pid > 0 && waitpid(e->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status && (!error || error == -EPIPE))
+		error = -EPROTO;
+	if (e->file < 0)
+		return error;
+	if (!error && fstat(e->file, &st) == 0)
+		*size = (uint64_t)st.st_size;
+	return output_settle(e->file, e->temp, e->path, error);
+}

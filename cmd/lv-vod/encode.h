@@ -1,0 +1,29 @@
+/*
+ * encode: a recording encoded again by ffmpeg, which reads it from a pipe.
+ *
+ * Shape:  encode_start before the sandbox; what is written to its fd is the recording; encode_end.
+ * Errors: -errno; -EBUSY when another process writes the same file; -EPROTO when ffmpeg failed, which
+ *         said why.  A file that had the name is untouched until the new one is whole and on the disk.
+ */
+#ifndef LV_VOD_ENCODE_H
+#define LV_VOD_ENCODE_H
+
+#include <limits.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ENCODE_WITH "-c:v libx264 -preset fast -crf 23 -c:a aac -b:a 128k"
+#define ENCODE_WORDS_MAX 100
+
+struct encode {
+	const char *path;
+	char temp[PATH_MAX];
+	int fd, file; /* file: -1 for standard output */
+	pid_t pid;
+};
+
+/* path "-": standard output, in fragments; with: ffmpeg's options, NULL for ENCODE_WITH. */
+int encode_start(struct encode *, const char *path, const char *with);
+int encode_end(struct encode *, int error, uint64_t *size); /* error: nothing is to be kept */
+
+#endif
