@@ -185,14 +185,38 @@ install: all
 	install -m 644 completions/bash/* $(DESTDIR)$(PREFIX)/share/bash-completion/completions/
 	install -m 644 completions/zsh/* $(DESTDIR)$(PREFIX)/share/zsh/site-functions/
 	cp -R examples/. $(DESTDIR)$(PREFIX)/share/lv/examples/
+	$(MAKE) -s install-systemd
 	if [ -d $(BUILD)/share/lv/player ]; then \
 		mkdir -p $(DESTDIR)$(PREFIX)/share/lv && \
 		cp -R $(BUILD)/share/lv/player $(DESTDIR)$(PREFIX)/share/lv/; fi
 
+# The units of examples/systemd, with their commands where PREFIX puts them.
+SYSTEMD_SCRIPTS = lv-hand-over lv-stream lv-record lv-expire lv-alert
+install-systemd:
+	cd examples/systemd && for u in *.target *.slice *.socket *.service *.timer *.service.d/*.conf; do \
+		install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(dirname $$u) && \
+		sed 's|/usr/\(bin/rtmp-\|bin/lv-\|libexec/lv/\)|$(PREFIX)/\1|g' $$u \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$u || exit 1; done
+	cd examples/systemd && install -m 755 $(SYSTEMD_SCRIPTS) $(DESTDIR)$(PREFIX)/libexec/lv/
+	install -D -m 644 examples/systemd/lv.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/lv.conf
+	install -D -m 644 examples/systemd/lv.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lv.conf
+	install -D -m 644 examples/systemd/lv.rules $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d/50-lv.rules
+
+# The Debian package, of this build, into $(BUILD)/deb; needs debhelper.
+DEB = $(BUILD)/deb/lv-live-$(VERSION)
+deb: all
+	rm -rf $(BUILD)/deb
+	mkdir -p $(DEB)
+	cp -a LICENSE CHANGELOG.md README.md Makefile pipelines.sh cmd completions examples lib man $(DEB)/
+	cp -a examples/debian $(DEB)/debian
+	cd $(DEB) && BUILD=$(abspath $(BUILD)) dpkg-buildpackage -b -uc -us >../build.log 2>&1 || { tail -n 40 ../build.log; exit 1; }
+	rm -rf $(DEB)
+	ls $(BUILD)/deb/*.deb
+
 clean:
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
-.PHONY: all share tools unit fuzz-bins check asan fuzz bench lint install clean
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)
+.PHONY: all share tools unit fuzz-bins check asan fuzz bench lint install install-systemd deb clean
 .PRECIOUS: $(BUILD)/%.o
 .DELETE_ON_ERROR:

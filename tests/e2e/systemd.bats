@@ -1,0 +1,310 @@
+# The package on a machine of its own, booted by systemd: installed, started, broken in many ways, removed.
+bats_require_minimum_version 1.5.0
+load ../lib/common
+load ../lib/machine
+
+setup_file() {
+	local why
+	why=$(machine_possible) || skip "$why"
+	make -s -C "$ROOT" BUILD="$BUILD" deb >"$BATS_FILE_TMPDIR/deb.log" 2>&1 || { cat "$BATS_FILE_TMPDIR/deb.log"; return 1; }
+	cat >"$BATS_FILE_TMPDIR/before" <<-END
+		rm -rf var/lib/lv etc/lv var/log/journal usr/sbin/policy-rc.d
+		cp '$BUILD'/deb/*.deb root/lv.deb
+	END
+	machine_boot "$BATS_FILE_TMPDIR"
+	machine journalctl -f -o cat -n all >"$BATS_FILE_TMPDIR/journal" 2>/dev/null &
+	export machine machine_shell machine_group
+}
+teardown_file() {
+	jobs -p | xargs -r kill 2>/dev/null || :
+	machine_stop
+}
+setup() {
+	cd "$BATS_FILE_TMPDIR" || return
+}
+teardown() {
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || machine journalctl --no-pager -n 400 -o short-precise |
+		grep -vE '"(segment|playlist).written"|counted' | tail -n 40 | cut -c1-250
+}
+
+units() { machine dpkg -L lv-live | sed -n 's,^/usr/lib/systemd/system/\([^/]*\.[a-z]*[^d]\)$,\1,p'; }
+active() { machine systemctl -q is-active "$1"; }
+inactive() { ! active "$1"; }
+show() { machine systemctl show -P "$2" "$1"; }
+event() { grep '^{' journal >events || :; wait_event events 0 "$1" 2>/dev/null; }
+when() { eventually "$1" event "$2" || { echo "no event with $2"; return 1; }; }
+key() { machine runuser -u lv -- lv-auth --keys /var/lib/lv/keys add "$1" >"$1.key"; }
+live() { machine curl -sf "http://127.0.0.1:8080/live/$1/source/index.m3u8"; }
+listed() { live "$1" | grep -c 'm4s$'; }
+lists() { [ "$(listed "$1")" -ge "$2" ]; }
+newest() { live "$1" | sed -n 's/.*-\([0-9]*\)\.m4s$/\1/p' | tail -n 1; }
+beyond() { local n; n=$(newest "$1") && [ "${n:-0}" -gt "$2" ]; }
+
+# publish STREAM: a picture and a tone, until unpublish.
+publish() {
+	local name=$1
+	# shellcheck disable=SC2016 # the shell in the machine expands it
+	machine sh -c 'echo $$ >/run/$0.pid; exec "$@"' "$name" ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -c:v libx264 \
+		-preset ultrafast -tune zerolatency -b:v 300k -g 30 -pix_fmt yuv420p -c:a aac -b:a 64k -f flv \
+		"rtmp://127.0.0.1/live/$(cat "$name.key")" >"$name.out" 2>&1 </dev/null &
+	when 30 ".event==\"publish.started\" and .stream==\"$name\"" >/dev/null
+}
+publishes() { machine sh -c 'kill -0 $(cat /run/$0.pid)' "$1"; }
+unpublish() {
+	machine sh -c 'kill $(cat /run/$0.pid)' "$1"
+	when 30 ".event==\"broadcast.ended\" and .stream==\"$1\""
+}
+# now: a mark in the journal, to look at what comes after it.
+now() { machine date '+%F %T.%6N'; }
+said() { machine journalctl -o cat --since "$1" "${@:2}"; } # SINCE MATCH...
+
+@test "the package is clean, installs, and starts nothing" {
+	lintian --allow-root --fail-on error,warning "$BUILD"/deb/*.deb
+	machine dpkg --no-triggers -i /root/lv.deb
+	inactive lv.target
+	inactive rtmp-accept.socket
+	run ! machine systemctl -q is-enabled lv.target
+	[ "$(machine stat -c '%U:%G %a' /var/lib/lv /run/lv/streams /etc/lv/secrets /etc/lv/lv.conf)" = "lv:lv 750
+lv:lv 700
+root:root 700
+root:root 644" ]
+}
+
+@test "every unit is good (systemd-analyze verify), and exposed by 2.0 at most" {
+	local u all
+	mapfile -t all < <(units)
+	[ "${#all[@]}" -ge 17 ]
+	machine systemd-analyze verify --man=no --recursive-errors=no "${all[@]}"
+	for u in "${all[@]}"; do
+		case $u in
+		*.service) machine systemd-analyze security --offline=yes --threshold=20 --no-pager "$u" | tail -n 1 ;;
+		esac
+		[ "${PIPESTATUS[0]}" = 0 ]
+	done
+	# The gates see what is wrong.
+	printf '[Service]\nTyp=notify\nExecStart=/bin/true\n' | machine tee /run/systemd/system/wrong.service
+	run ! machine systemd-analyze verify --man=no --recursive-errors=no wrong.service
+	run ! machine systemd-analyze security --offline=yes --threshold=20 --no-pager wrong.service
+}
+
+@test "systemctl start lv.target: what is published at the socket comes out as a picture" {
+	machine systemctl start lv.target
+	for u in rtmp-accept.socket rtmp-accept.service lv-serve.service lv-chatd.service; do active "$u"; done
+	key alice
+	key bob
+	publish alice
+	publish bob
+	eventually 30 lists alice 2
+	eventually 30 lists bob 2
+	machine ffmpeg -v error -i http://127.0.0.1:8080/live/alice/master.m3u8 -map 0:v:0 -frames:v 3 -f framecrc - >frames
+	[ "$(grep -c '^0,' frames)" = 3 ]
+	[ "$(show lv-stream@alice.service ControlGroup)" = /lv.slice/lv-streams.slice/lv-stream@alice.service ]
+	[ "$(show lv-stream@alice.service User)" = lv ]
+}
+
+@test "lv-serve, lv-chatd and rtmp-accept each say that they are ready, and are watched" {
+	for u in rtmp-accept lv-serve lv-chatd; do
+		[ "$(show $u Type)" = notify ]
+		[ "$(show $u WatchdogUSec)" = 30s ]
+		[ "$(show $u WatchdogTimestampMonotonic)" != 0 ]
+	done
+	# One that hangs is killed and started again.
+	machine mkdir -p /run/systemd/system/lv-serve.service.d
+	printf '[Service]\nWatchdogSec=1\n' | machine tee /run/systemd/system/lv-serve.service.d/quick.conf
+	machine systemctl daemon-reload
+	machine systemctl restart lv-serve
+	machine systemctl kill -s STOP lv-serve
+	hung() { [ "$(show lv-serve NRestarts)" -ge 1 ]; }
+	eventually 20 hung
+	eventually 10 active lv-serve
+	machine rm -r /run/systemd/system/lv-serve.service.d
+	machine systemctl daemon-reload
+	machine systemctl restart lv-serve
+}
+
+@test "kill -9 of all of a stream's processes: its unit runs again, the sequence goes on, others see nothing" {
+	local before since
+	before=$(newest alice)
+	since=$(now)
+	machine systemctl kill -s KILL lv-stream@alice.service
+	eventually 30 beyond alice $((before + 2))
+	active lv-stream@alice.service
+	publishes alice
+	[ "$(live alice | grep -c '^#EXT-X-DISCONTINUITY$')" = 1 ]
+	live alice | sed -n 's/.*-\([0-9]*\)\.m4s$/\1/p' >numbers
+	sort -nu numbers | cmp - numbers
+	[ "$(live bob | grep -c '^#EXT-X-DISCONTINUITY$')" = 0 ]
+	said "$since" -p alert | grep -qx 'lv-alert: lv-stream@alice.service has failed: journalctl -u lv-stream@alice.service'
+}
+
+@test "kill -9 of the door: publishers stay, the next one takes them over" {
+	local pid
+	pid=$(show rtmp-accept.service MainPID)
+	machine kill -9 "$pid"
+	another() { active rtmp-accept.service && [ "$(show rtmp-accept.service MainPID)" != "$pid" ]; }
+	eventually 20 another
+	publishes alice
+	publishes bob
+	both() { [ "$(echo '{"do":"list"}' | machine python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect("/run/lv/rtmp/control"); s.sendall(sys.stdin.buffer.read()); s.shutdown(1)
+print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2 ]; }
+	eventually 20 both
+	local n
+	n=$(newest alice)
+	eventually 20 beyond alice "$n"
+	[ "$(live bob | grep -c '^#EXT-X-DISCONTINUITY$')" = 0 ]
+}
+
+@test "the package is upgraded: publishers notice nothing, and the new binary runs" {
+	local since was pid
+	pid=$(show rtmp-accept.service MainPID)
+	was=$(machine stat -L -c %i "/proc/$pid/exe")
+	since=$(now)
+	machine dpkg --no-triggers -i /root/lv.deb
+	renewed() { [ "$(machine stat -L -c %i "/proc/$pid/exe")" != "$was" ]; }
+	eventually 20 renewed
+	[ "$(show rtmp-accept.service MainPID)" = "$pid" ]
+	active rtmp-accept.service
+	active lv-serve.service
+	publishes alice
+	publishes bob
+	[ "$(said "$since" -u rtmp-accept | grep -c '"publish.ended"')" = 0 ]
+	local n
+	n=$(newest bob)
+	eventually 20 beyond bob "$n"
+	[ "$(live bob | grep -c '^#EXT-X-DISCONTINUITY$')" = 0 ]
+	key carol # and it lets new ones in
+	publish carol
+	eventually 30 lists carol 1
+	unpublish carol
+}
+
+@test "lv may start and stop the pipelines of streams, and nothing else" {
+	as_lv() { machine runuser -u lv -- systemctl --no-ask-password "$@"; }
+	as_lv stop lv-stream@nobody.service
+	run ! as_lv stop lv-serve.service
+	run ! as_lv start lv-vod@alice.service
+	run ! as_lv restart lv-stream@alice.service
+	run ! as_lv kill lv-stream@alice.service
+	run ! as_lv start lv-stream@a.b.service
+	run ! as_lv daemon-reload
+	run ! as_lv poweroff
+	run ! machine runuser -u nobody -- systemctl --no-ask-password stop lv-stream@alice.service
+	active lv-serve.service
+	active lv-stream@alice.service
+}
+
+@test "a broadcast that ends is a recording; the unit of its stream is gone" {
+	unpublish bob
+	eventually 20 inactive lv-stream@bob.service
+	[ "$(show lv-stream@bob.service Result)" = success ]
+	live bob | grep -qx '#EXT-X-ENDLIST'
+	when 30 '.event=="vod.ready" and .stream=="bob"'
+	machine sh -c 'ffprobe -v error -show_entries format=duration -of csv=p=0 /var/lib/lv/archive/bob/*/recording.mp4' >duration
+	[ "$(cut -d. -f1 duration)" -ge 2 ]
+	machine sh -c 'ls /run/lv/streams' >left
+	run ! grep bob left
+	# An archive by its name, once more.
+	machine sh -c 'rm /var/lib/lv/archive/bob/*/recording.*'
+	machine systemctl start "lv-vod@bob:$(machine ls /var/lib/lv/archive/bob).service"
+	machine sh -c 'test -s /var/lib/lv/archive/bob/*/recording.mp4'
+	run ! machine systemctl start lv-vod@bob:..service
+}
+
+@test "a full disk under one stream: the others and the door run on, and it does when there is room" {
+	key dave
+	machine install -d -o lv -g lv /var/lib/lv/live/dave /var/lib/lv/archive/dave
+	machine mount -t tmpfs -o size=400k,mode=770,uid=lv,gid=lv small /var/lib/lv/live/dave
+	local n since
+	since=$(now)
+	publish dave
+	full() { said "$since" -p err | grep -q 'No space left on device'; }
+	eventually 60 full
+	active rtmp-accept.service
+	publishes dave
+	n=$(newest alice)
+	eventually 20 beyond alice "$n"
+	machine mount -o remount,size=50m /var/lib/lv/live/dave
+	eventually 60 lists dave 5
+	unpublish dave
+	machine umount -l /var/lib/lv/live/dave
+}
+
+@test "a wrong credential is a failed unit, and one line that says why" {
+	local since
+	since=$(now)
+	machine cp /etc/lv/secrets/chat /root/chat
+	printf 'short\n' | machine tee /etc/lv/secrets/chat
+	run ! machine systemctl restart lv-chatd
+	[ "$(show lv-chatd Result)" = exit-code ]
+	[ "$(show lv-chatd NRestarts)" = 0 ]
+	said "$since" -p err _SYSTEMD_UNIT=lv-chatd.service >lines
+	cat lines
+	[ "$(wc -l <lines)" = 1 ]
+	grep -Eqx 'lv-chatd: /run/credentials/lv-chatd.service/chat is no secret of [0-9]+ bytes or more, nor a PEM file' lines
+	machine mv /root/chat /etc/lv/secrets/chat
+	machine systemctl start lv-chatd
+
+	since=$(now)
+	printf 'nonsense\n' | machine install -m 600 /dev/stdin /etc/lv/secrets/s3
+	machine mkdir -p /run/systemd/system/lv-s3push.service.d
+	printf '[Service]\nEnvironment="LV_S3PUSH_OPTIONS=--dest s3://tv/one --endpoint http://127.0.0.1:9"\n' |
+		machine tee /run/systemd/system/lv-s3push.service.d/dest.conf
+	machine systemctl daemon-reload
+	run ! machine systemctl start lv-s3push
+	said "$since" -p err _SYSTEMD_UNIT=lv-s3push.service >lines
+	cat lines
+	[ "$(wc -l <lines)" = 1 ]
+	grep -q '/s3 holds no aws_access_key_id' lines
+	printf '[default]\naws_access_key_id = a\naws_secret_access_key = b\n' | machine tee /etc/lv/secrets/s3
+	machine systemctl start lv-s3push # ready with a bucket that is away: the backlog waits
+	machine systemctl stop lv-s3push
+	[ "$(show lv-s3push Result)" = success ]
+}
+
+@test "old archives go by the timer's unit, the live and the young stay" {
+	machine sh -c 'cd /var/lib/lv/archive && mkdir -p old/1 old/2 && cd old && echo "{\"live\":false}" >1/broadcast.json &&
+		echo "{\"live\":true}" >2/broadcast.json && touch -d "40 days ago" 1 2 && chown -R lv:lv .'
+	machine systemctl start lv-vod-expire.service
+	machine sh -c 'cd /var/lib/lv/archive && test ! -e old/1 && test -e old/2 && test -e bob/*/broadcast.json && rm -r old'
+	machine systemctl start lv-vod-expire.timer
+	[ -n "$(show lv-vod-expire.timer NextElapseUSecRealtime)" ]
+	machine systemctl stop lv-vod-expire.timer
+}
+
+@test "each unit is stopped and started; a stream that is stopped is a broadcast that ends" {
+	for u in lv-serve lv-chatd; do
+		machine systemctl stop "$u"
+		[ "$(show "$u" Result)" = success ]
+		machine systemctl start "$u"
+		active "$u"
+	done
+	machine systemctl reload lv-chatd rtmp-accept
+	active lv-chatd
+	machine systemctl stop lv-stream@alice.service
+	[ "$(show lv-stream@alice.service Result)" = success ]
+	when 30 '.event=="broadcast.ended" and .stream=="alice"'
+	machine systemctl stop rtmp-accept.service
+	[ "$(show rtmp-accept.service Result)" = success ]
+	publish_after() { machine systemctl start rtmp-accept.service && active rtmp-accept.service; }
+	publish_after
+}
+
+@test "the package is removed: settings, secrets and what was recorded stay, nothing else" {
+	machine dpkg -L lv-live >files
+	machine dpkg --no-triggers -r lv-live
+	inactive lv.target
+	inactive rtmp-accept.socket
+	run ! machine pgrep -u lv
+	while read -r f; do
+		case $f in /etc/lv | /etc/lv/lv.conf) ;; *) [ -d "/proc/$machine/root$f" ] || ! machine test -e "$f" ;; esac
+	done <files
+	machine test -s /etc/lv/lv.conf -a -s /etc/lv/secrets/chat -a -s /var/lib/lv/keys
+	machine sh -c 'test -s /var/lib/lv/archive/bob/*/recording.mp4 && test ! -e /run/lv && test ! -e /usr/libexec/lv'
+	machine find /usr /etc /lib/systemd -newer /root/lv.deb -path '*lv-*' ! -path '*/dpkg/*' ! -path '/etc/lv/*' >left
+	cat left
+	[ ! -s left ]
+	machine dpkg --no-triggers -P lv-live
+	machine sh -c 'test ! -e /etc/lv/lv.conf && test ! -e /etc/lv/secrets && test -s /var/lib/lv/keys'
+}
