@@ -14,6 +14,7 @@ int hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t offset, uint64_t size); 
 int hash_md5_text(char text[HASH_MD5_TEXT], const void *, size_t); /* in base64, for Content-MD5 */
 #define HASH_MD5_HEX 33
 int hash_md5_hex(char hex[HASH_MD5_HEX], const void *, size_t); /* as an ETag has it */
+int hash_md5_file(char hex[HASH_MD5_HEX], int fd, uint64_t offset, uint64_t size); /* as an ETag; as hash_file */
 int hash_random(void *, size_t n); /* 0 or -EIO */
 
 #endif

@@ -48,6 +48,7 @@ struct s3_result {
 	size_t size;
 	const struct s3_entry *entries; /* of a list; s3_head and s3_get give one, without a key */
 	size_t nentries;
+	const char *type, *cache; /* s3_head, s3_get: "" where there is none */
 	const char *next;   /* of a list: what to go on with, or NULL */
 	size_t undeleted;   /* s3_delete: keys that are still there; fault tells the first's reason */
 	const char *upload; /* s3_upload_begin: its id */

@@ -27,6 +27,7 @@ answered_entry(struct s3_call *c, struct s3_result *r, const struct http_respons
 	const char *size = http_header(hr, "Content-Length"), *etag = http_header(hr, "ETag");
 	const char *date = http_header(hr, "Last-Modified"), *range = http_header(hr, "Content-Range");
 	const char *slash = range ? strrchr(range, '/') : NULL;
+	const char *type, *cache;
 	struct s3_entry e = { 0 };
 	int64_t when;
 
@@ -37,6 +38,8 @@ answered_entry(struct s3_call *c, struct s3_result *r, const struct http_respons
 		e.changed_ms = when * 1000;
 	r->entries = &e;
 	r->nentries = 1;
+	r->type = (type = http_header(hr, "Content-Type")) ? type : "";
+	r->cache = (cache = http_header(hr, "Cache-Control")) ? cache : "";
 	c->done(c->ctx, r);
 }
 

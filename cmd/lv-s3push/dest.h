@@ -15,7 +15,7 @@ struct dest {
 	int max_kbps;                                             /* 0: no bound */
 };
 
-/* Fills what the text says; it keeps the rest, and text, which it cuts.  -EINVAL, and why. */
+/* Fills in what the text says, which it cuts into strings and keeps.  -EINVAL, and why. */
 int dest_parse(struct dest *, char *text, const char **why);
 int dest_below(struct dest *, const char *prefix); /* this too, behind its own; -EINVAL */
 

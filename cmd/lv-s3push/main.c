@@ -25,7 +25,7 @@
 
 static char *root_path, *endpoint, *region, *addressing, *cred_path, *spool_path, *prefix;
 static char **dests, **keeps, **excludes, **types, **caches;
-static int once, dry_run, jobs = 4, expire_s = -1, max_kbps;
+static int once, dry_run, verify, jobs = 4, expire_s = -1, max_kbps;
 
 static const struct poptOption options[] = {
 	{ "root", 'r', POPT_ARG_STRING, &root_path, 0, "push what is below DIR", "DIR" },
@@ -37,6 +37,7 @@ static const struct poptOption options[] = {
 	{ "credentials", 'c', POPT_ARG_STRING, &cred_path, 0, "take the access key from FILE", "FILE" },
 	{ "once", '1', POPT_ARG_NONE, &once, 0, "mirror what is there now and exit", NULL },
 	{ "dry-run", 'n', POPT_ARG_NONE, &dry_run, 0, "say what --once would put, and put nothing", NULL },
+	{ "verify", 'y', POPT_ARG_NONE, &verify, 0, "say what differs there; with --once, put it again", NULL },
 	{ "jobs", 'j', POPT_ARG_INT, &jobs, 0, "have N requests in flight (4)", "N" },
 	{ "max-kbps", 'm', POPT_ARG_INT, &max_kbps, 0, "send at most N kilobits a second", "N" },
 	{ "expire-s", 'x', POPT_ARG_INT, &expire_s, 0, "delete in the bucket N seconds after here (never)", "N" },
@@ -155,7 +156,7 @@ over(void)
 {
 	size_t i;
 
-	if (!once && !pusher.draining)
+	if (!once && !verify && !pusher.draining)
 		return false;
 	if (pusher.draining && clock_mono_ms() >= pusher.drain_until_ms)
 		return true;
@@ -236,6 +237,8 @@ check_options(void)
 	if (keeps)
 		kind_keep(keeps);
 	once |= dry_run;
+	if (verify && !events_wanted())
+		events_open("1"); /* its report */
 }
 
 /* What the options say for all of them, then what one says for itself. */
@@ -251,23 +254,19 @@ open_targets(int root)
 	char **s;
 
 	for (s = dests; *s; s++) {
-		char *text = strdup(*s);
-
 		memset(&dest, 0, sizeof(dest));
 		dest.endpoint = first_of(endpoint, getenv("AWS_ENDPOINT_URL_S3"), getenv("AWS_ENDPOINT_URL"), NULL);
 		dest.region = first_of(region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"), "us-east-1");
 		dest.addressing = addressing;
 		dest.credentials = cred_path;
 		dest.max_kbps = max_kbps;
-		if (!text)
-			die(EX_OSERR, -ENOMEM, "cannot start");
-		if (dest_parse(&dest, text, &why) < 0)
+		if (dest_parse(&dest, *s, &why) < 0)
 			die(EX_USAGE, 0, "--dest %s: %s", *s, why);
 		if (prefix && dest_below(&dest, prefix) < 0)
 			die(EX_USAGE, 0, "--prefix %s: it begins with a slash, or is too long", prefix);
 		if (pusher.n == TARGETS)
 			die(EX_USAGE, 0, "--dest: more than %d", TARGETS);
-		target_open(&pusher.targets[pusher.n++], &config, &dest); /* which keeps parts of text */
+		target_open(&pusher.targets[pusher.n++], &config, &dest);
 	}
 }
 
@@ -343,9 +342,10 @@ finish(void)
 	size_t i;
 
 	for (i = 0; i < pusher.n; i++) {
-		one = once && !pusher.draining ? target_status(pusher.targets[i]) : EX_OK;
+		one = (once || verify) && !pusher.draining ? target_status(pusher.targets[i]) : EX_OK;
 		status = status ? status : one;
-		push_say(push_at(i), "push.ended");
+		if (once || !verify)
+			push_say(push_at(i), "push.ended");
 		target_free(&pusher.targets[i]);
 	}
 	return status;
@@ -373,10 +373,13 @@ main(int argc, char **argv)
 	open_targets(root);
 	on_signals();
 	ev_timer_init(&pusher.tick, on_tick, 0, TICK_S);
-	if (!once)
+	if (!once && !verify)
 		watch(root);
-	for (i = 0; once && i < pusher.n; i++)
-		target_mirror(pusher.targets[i]);
+	for (i = 0; i < pusher.n; i++)
+		if (verify)
+			target_verify(pusher.targets[i]);
+		else if (once)
+			target_mirror(pusher.targets[i]);
 	ev_timer_start(pusher.loop, &pusher.tick);
 	metricsd_open(fill_metrics, NULL);
 	metricsd_start(pusher.loop);

@@ -20,6 +20,7 @@
 
 struct push_config {
 	struct s3 *s3;
+	struct ev_loop *loop;
 	int root;
 	const char *dest;   /* s3://BUCKET/PREFIX, for people and events */
 	const char *who;    /* "", or the same before what people are told, when there are several */

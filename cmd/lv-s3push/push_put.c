@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "die.h"
 #include "event.h"
+#include "upload.h"
 
 #define TRIES_MAX 5
 
@@ -149,7 +150,8 @@ launch(struct push *p, struct flight *f)
 		p->figures.pushed_files++;
 		r = 1;
 	} else {
-		r = s3_put(p->config.s3, &o, on_put, f);
+		r = o.data || o.size < UPLOAD_FROM ? s3_put(p->config.s3, &o, on_put, f) :
+			upload_file(p->config.s3, p->config.loop, &o, on_put, f);
 	}
 	free(key);
 	return r;

@@ -9,6 +9,7 @@
 #include "mirror.h"
 #include "sigv4.h"
 #include "tree.h"
+#include "verify.h"
 
 #define SPOOL_NAME 200
 #define GIVE_UP_MS 60000 /* mirroring, and nothing goes */
@@ -22,8 +23,9 @@ struct target {
 	struct spool *spool;
 	struct push *push;
 	struct mirror mirror;
-	struct s3_fault fault; /* of the listing */
-	bool listed;
+	struct verify *verify;
+	struct s3_fault fault; /* of listing or verifying */
+	bool listed, verified;
 };
 
 /* The access key, found anew; at the start it has to be there. */
@@ -81,6 +83,7 @@ target_open(struct target **out, const struct target_config *config, const struc
 	if (r < 0)
 		die(EX_OSERR, r, "cannot start");
 	push.s3 = t->s3;
+	push.loop = config->loop;
 	if ((r = push_new(&t->push, &push)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	target_load_key(t, true);
@@ -155,8 +158,9 @@ on_listed(void *ctx, const char *path, const struct s3_entry *e)
 	push_stored(t->push, path, (int64_t)e->size, e->changed_ms * 1000000 + 999999999);
 }
 
+/* The bucket is known: what is not there, or not the same, is put. */
 static void
-on_mirrored(void *ctx, const struct s3_fault *fault)
+put_rest(void *ctx, const struct s3_fault *fault)
 {
 	struct target *t = ctx;
 	struct tree_told told = { .file = on_file, .scanned = on_scanned, .ctx = t->push };
@@ -180,9 +184,39 @@ target_mirror(struct target *t)
 	int r;
 
 	t->mirror = (struct mirror){ .s3 = t->s3, .loop = t->config.loop, .prefix = t->dest.prefix,
-		.found = on_listed, .done = on_mirrored, .ctx = t };
+		.found = on_listed, .done = put_rest, .ctx = t };
 	if ((r = mirror_start(&t->mirror)) < 0)
 		die(EX_OSERR, r, "cannot start");
+}
+
+static void
+on_same(void *ctx, const char *path, int64_t size)
+{
+	struct target *t = ctx;
+
+	push_stored(t->push, path, size, INT64_MAX);
+}
+
+static void
+on_verified(void *ctx, const struct s3_fault *fault)
+{
+	struct target *t = ctx;
+
+	t->verified = true;
+	if (fault || t->config.once)
+		put_rest(t, fault);
+}
+
+void
+target_verify(struct target *t)
+{
+	struct verify_config config = { .s3 = t->s3, .loop = t->config.loop, .root = t->config.root,
+		.jobs = t->config.jobs, .dest = t->dest.name, .prefix = t->dest.prefix, .same = on_same,
+		.done = on_verified, .ctx = t };
+	int r = verify_start(&t->verify, &config);
+
+	if (r < 0)
+		die(EX_IOERR, r, "cannot read %s", t->config.root_path);
 }
 
 struct push *
@@ -203,6 +237,8 @@ target_over(const struct target *t)
 {
 	const struct s3_fault *fault = push_fault(t->push);
 
+	if (t->verified && !t->config.once)
+		return true;
 	if (!t->listed)
 		return t->fault.verdict != S3_OK;
 	return push_idle(t->push) || (fault && (fault->verdict == S3_CONFIG ||
@@ -217,6 +253,8 @@ target_status(const struct target *t)
 
 	if (unlisted)
 		complain(0, "%s%s", t->who, (f = &t->fault)->why);
+	if (!f && t->verified && !t->config.once)
+		return verify_figures(t->verify)->differing > 0;
 	if (!f)
 		return push_failed(t->push) ? EX_IOERR : EX_OK;
 	if (f->verdict == S3_CONFIG)
@@ -232,6 +270,7 @@ target_free(struct target **tp)
 	http_free(&t->http);
 	s3_free(&t->s3);
 	push_free(&t->push);
+	verify_free(&t->verify);
 	spool_close(&t->spool);
 	free(t);
 	*tp = NULL;

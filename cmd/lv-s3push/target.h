@@ -2,8 +2,8 @@
  * target: one destination: its bucket, its access key, its queue and its backlog.  Several of them
  * follow one tree, and none waits for another.
  *
- * Shape:  target_open, target_remember, files told to target_push; or, to mirror, target_mirror,
- *         which scans by itself; target_over says when it ends, target_status how it went.
+ * Shape:  target_open, target_remember, files told to target_push; or target_verify, target_mirror,
+ *         which scan by themselves: target_over says when they end, target_status how they went.
  * Errors: target_open and target_remember leave the process, in words.
  */
 #ifndef LV_S3PUSH_TARGET_H
@@ -28,11 +28,12 @@ struct target;
 void target_open(struct target **, const struct target_config *, const struct dest *);
 void target_remember(struct target *); /* its backlog, and what it pushed before */
 void target_mirror(struct target *);
+void target_verify(struct target *); /* what differs; then, if it is to mirror as well, puts that again */
 void target_load_key(struct target *, bool needed);
 struct push *target_push(struct target *);
 const char *target_name(const struct target *); /* s3://BUCKET/PREFIX */
 bool target_over(const struct target *);
-int target_status(const struct target *); /* of target_mirror; it says what went wrong */
+int target_status(const struct target *); /* it says what went wrong; 1: something differs */
 void target_free(struct target **);
 
 #endif

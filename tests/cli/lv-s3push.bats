@@ -354,6 +354,70 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	[[ "$stderr" == *"after a comma there is one of region="* ]]
 }
 
+@test "a large file goes in parts, and is gone on with after kill -9" {
+	local key=archive/a/alice.mp4 sum
+	mkdir -p root/archive/a
+	segment $key 70000000
+	sum=$(sha256sum <root/$key)
+	watch --max-kbps 320000
+	held() { # parts of the one upload
+		local id
+		id=$(s3 GET "$B?uploads=" | sed -n 's/.*<UploadId>\([^<]*\).*/\1/p')
+		[ -n "$id" ] && [ "$(s3 GET "$B/$key?uploadId=$id" | grep -o '<PartNumber>' | wc -l)" -ge "$1" ]
+	}
+	eventually 30 held 1
+	unstored $key
+	kill -9 "$PID"
+	wait "$PID" || :
+	rm root/$key
+	watch -v
+	pushed $key 40
+	grep -qE "going on with $key, of which [1234] of 5 parts are there" err
+	[ -z "$(s3 GET "$B?uploads=" | grep -o '<UploadId>')" ]
+	[ "$(s3 GET "$B/$key" | sha256sum)" = "$sum" ]
+	[ "$(jq -r "select(.event == \"object.pushed\" and .path == \"$key\").size_bytes" events)" = 70000000 ]
+	s3 HEAD "$B/$key" -I >head
+	grep -qi '^content-type: video/mp4' head
+	grep -qi '^etag: "[0-9a-f]*-5"' head
+	[ ! -e "$SPOOL/pending/$key" ]
+}
+
+@test "verify: missing, other bytes, other labels, extra; and --once puts it right" {
+	local i
+	mkdir -p root/archive/a
+	for i in 1 2 3 4 5; do segment "live/a/720p/$i.ts"; done
+	segment archive/a/other.mp4 68000000
+	playlist live/a/720p/index.m3u8 1.ts 2.ts
+	once
+	lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --verify >report
+	jq -e '.event == "tree.verified" and .files == 7 and .same == 7 and .differing == 0 and .extra == 0 and .bytes > 68000000' report
+	s3 DELETE "$B/live/a/720p/1.ts"
+	head -c 20000 /dev/zero | s3 PUT "$B/live/a/720p/2.ts" --data-binary @- -H 'Content-Type: video/mp2t' -H 'Cache-Control: public, max-age=86400, immutable'
+	head -c 20001 root/live/a/720p/3.ts | s3 PUT "$B/live/a/720p/3.ts" --data-binary @- -H 'Content-Type: text/plain'
+	echo x >>root/live/a/720p/3.ts
+	s3 PUT "$B/live/a/720p/4.ts" --data-binary @root/live/a/720p/4.ts -H 'Content-Type: video/mp2t'
+	s3 PUT "$B/live/a/720p/9.ts" --data-binary extra
+	printf x | dd of=root/archive/a/other.mp4 bs=1 seek=40000000 conv=notrunc status=none
+	touch -d '1 hour ago' root/archive/a/other.mp4
+	run -1 --separate-stderr lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --verify
+	[ -z "$stderr" ]
+	jq -r 'select(.event == "object.differs") | .path + " " + .reason' <<<"$output" | sort | diff - <(cat <<-'END'
+		archive/a/other.mp4 content
+		live/a/720p/1.ts missing
+		live/a/720p/2.ts content
+		live/a/720p/3.ts size
+		live/a/720p/4.ts cache
+	END
+	)
+	[ "$(jq -r 'select(.event == "object.extra").path' <<<"$output")" = live/a/720p/9.ts ]
+	once --verify
+	[ "$(jq -s 'map(select(.event == "object.differs")) | length' events)" = 5 ]
+	lv-s3push --root root --dest "s3://$B" --endpoint "$S3_URL" --verify >report
+	stored live/a/720p/9.ts
+	run -78 --separate-stderr lv-s3push --root root --dest s3://nowhere-1 --endpoint "$S3_URL" --verify
+	[ "$stderr" = "lv-s3push: there is no bucket nowhere-1 at $S3_URL" ]
+}
+
 @test "a full disk under the journal: it is said, and pushing goes on" {
 	unshare -rm true 2>/dev/null || skip "no namespaces"
 	cat >inside <<-'END'
