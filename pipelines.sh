@@ -9,7 +9,8 @@
 #   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
 #
 # Settings: LV_HOME (keys, streams, archive), LV_RTMP_PORT (1935), LV_HTTP_PORT (8080), LV_CHAT_PORT (8090),
-# LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main), LV_LADDER (a file of rungs, see lv-transcode).
+# LV_BIND (0.0.0.0: everybody), LV_STREAM_NAME (main), LV_LADDER (a file of rungs, see lv-transcode),
+# LV_DB (keys and broadcasts are in this PostgreSQL database, see lv-auth; LV_HOME/keys).
 set -euo pipefail
 here=$(cd "${BASH_SOURCE[0]%/*}" && pwd)
 self=$here/${BASH_SOURCE[0]##*/}
@@ -61,8 +62,11 @@ export LV_HOME=${LV_HOME:-$default_home}
 if [ -x "$here/rtmp-accept" ]; then bin=$here; else bin=${BUILD:-$here/build}/bin; fi
 case $bin in /*) ;; *) bin=$here/$bin ;; esac
 export PATH=$bin:$PATH
+pictures=$here/examples/vod-pictures
+[ -x "$pictures" ] || pictures=$here/vod-pictures
 name=${LV_STREAM_NAME:-main}
 bind=${LV_BIND:-0.0.0.0}
+if [ -n "${LV_DB:-}" ]; then judge=--db; else judge=--keys; fi
 
 # One broadcast.  When one stage ends so does the other, and rtmp-accept's keeper starts both again.
 stream() {
@@ -81,7 +85,7 @@ stream() {
 
 door() {
 	exec setsid rtmp-accept --listen "$bind:${LV_RTMP_PORT:-1935}" --run-dir "$LV_HOME/run" \
-		--auth "lv-auth --keys '$LV_HOME/keys'" --events "$LV_HOME/events.ndjson" -- "$self" stream
+		--auth "lv-auth $judge '${LV_DB:-$LV_HOME/keys}'" --events "$LV_HOME/events.ndjson" -- "$self" stream
 }
 chat() {
 	exec setsid lv-chatd --listen "$bind:${LV_CHAT_PORT:-8090}" --token-secret "$LV_HOME/chat.secret" \
@@ -104,10 +108,15 @@ recordings() {
 	for dir in "$LV_HOME"/archive/*/*; do
 		if [ -e "$dir/recording.json" ] || [ "$(jq .live "$dir/broadcast.json" 2>/dev/null)" != false ]; then continue; fi
 		ended=0
-		nice -n 19 ionice -c 3 lv-vod --quiet --playlist "$dir" -o "$dir/recording.mp4" --report "$dir/.recording.json" \
-			--events "$LV_HOME/events.ndjson" || ended=$?
+		lv-vod --quiet --jobs 1 --playlist "$dir" -o "$dir/recording.mp4" --chapters auto \
+			--report "$dir/.recording.json" --events "$LV_HOME/events.ndjson" || ended=$?
 		case $ended in
-		0) say "recorded: /watch/${dir#"$LV_HOME/archive/"}" ;;
+		0)
+			nice -n 19 ionice -c 3 "$pictures" "$dir/recording.mp4" 2>/dev/null || say "no pictures of $dir"
+			[ -z "${LV_DB:-}" ] || lv-auth --db "$LV_DB" vod "${dir##*/}" "${dir#"$LV_HOME/"}/recording.mp4" ||
+				[ $? = 1 ] || { say "the database does not know of $dir/recording.mp4 yet"; continue; } # 1: not its broadcast
+			say "recorded: /watch/${dir#"$LV_HOME/archive/"}"
+			;;
 		65) ;; # there is nothing to record, ever
 		*) say "no recording of $dir yet: status $ended"; continue ;;
 		esac
@@ -176,7 +185,7 @@ run() {
 	echo $$ >"$LV_HOME/run/up.pid"
 	limits
 	if [ ! -s "$LV_HOME/$name.key" ]; then
-		(umask 077 && lv-auth --keys "$LV_HOME/keys" add "$name" >"$LV_HOME/$name.key")
+		(umask 077 && lv-auth "$judge" "${LV_DB:-$LV_HOME/keys}" add "$name" >"$LV_HOME/$name.key")
 	fi
 	[ -s "$LV_HOME/chat.secret" ] || (umask 077 && head -c 32 /dev/urandom | base64 >"$LV_HOME/chat.secret")
 	: >"$LV_HOME/events.ndjson"
@@ -231,8 +240,8 @@ up() {
 	id lv >/dev/null 2>&1 || useradd --system --user-group --home-dir "$LV_HOME" --shell /usr/sbin/nologin lv
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
-	install -m 755 "$self" "$LV_HOME/software/bin/pipelines.sh"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER; do
+	install -m 755 "$self" "$pictures" "$LV_HOME/software/bin"
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /

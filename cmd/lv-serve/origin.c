@@ -13,6 +13,7 @@
 #include <zlib.h>
 
 #include "clock.h"
+#include "shelf.h"
 #include "web.h"
 
 #define SETS 256
@@ -69,6 +70,7 @@ struct entry {
 struct origin {
 	int root, player;
 	bool archive;
+	struct shelf *shelf;
 	const struct token_key *key; /* NULL: everything is public */
 	struct entry *sets[SETS][WAYS];
 	char site[CHAT_MAX + 16]; /* what the page has to know */
@@ -410,10 +412,23 @@ is_watched(const struct origin *o, const char *name)
 		(!name[n] || (o->archive && web_stream_name(broadcast, strlen(broadcast))));
 }
 
+/* Of a stream, or "" of all that are nobody's secret. */
+static void
+say_recordings(struct origin *o, struct httpd_request *req, const char *stream)
+{
+	size_t len;
+	const char *text = shelf_text(o->shelf, stream, &len);
+
+	if (text)
+		origin_say(req, 200, "application/json", "public, max-age=2", text, len);
+	else
+		refuse(req, 503, "too busy\n");
+}
+
 void
 origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *seen)
 {
-	char whole[ORIGIN_PATH_MAX];
+	char whole[ORIGIN_PATH_MAX], stream[sizeof(seen->stream)] = "";
 	const char *path = whole, *file, *name, *why;
 	const struct kind *kind;
 	struct entry *e;
@@ -443,6 +458,10 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		origin_say(req, 200, "application/json", "no-cache", o->site, strlen(o->site));
 		return;
 	}
+	if (o->archive && !o->key && !strcmp(path, "recordings.json")) {
+		say_recordings(o, req, "");
+		return;
+	}
 	file = path;
 	live = !strncmp(path, LIVE, strlen(LIVE));
 	tree = live || (o->archive && !strncmp(path, ARCHIVE, strlen(ARCHIVE)));
@@ -452,6 +471,11 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 
 		if (!web_stream_name(name, n)) {
 			refuse(req, 404, "not found\n");
+			return;
+		}
+		if (!live && !strcmp(name + n, "/recordings.json")) {
+			memcpy(stream, name, n);
+			say_recordings(o, req, stream);
 			return;
 		}
 		if (live)
@@ -509,8 +533,10 @@ origin_new(struct origin **out, int root, int player, const struct token_key *ke
 	struct origin *o = calloc(1, sizeof(*o));
 	bool port = chat && *chat == ':', url = chat && *chat == 'w';
 
-	if (!o)
+	if (!o || shelf_new(&o->shelf, root) < 0) {
+		free(o);
 		return -ENOMEM;
+	}
 	snprintf(o->site, sizeof(o->site), chat ? "{\"chat\":\"%s\"}\n" : "{}\n", chat);
 	snprintf(csp, sizeof(csp), CSP, port ? " ws://*" : url ? " " : "", port || url ? chat : "",
 		port ? " wss://*" : "", port ? chat : "");
@@ -530,6 +556,7 @@ origin_free(struct origin **op)
 	if (!o)
 		return;
 	origin_sweep(o, INT64_MAX);
+	shelf_free(&o->shelf);
 	close(o->root);
 	if (o->player >= 0)
 		close(o->player);

@@ -223,6 +223,16 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	[ "$(status "$U/watch/demo/0123456789")" = 200 ]
 	[ "$(status "$U/watch/demo/0123456789/x")" = 404 ]
 	[ "$(status "$U/archive/")" = 404 ]
+	echo '{"stream":"demo","started_at":"2026-01-02T03:04:05.678Z","live":false}' >root/archive/demo/0123456789/broadcast.json
+	echo '{"dur_ms":12000,"found":[]}' >root/archive/demo/0123456789/recording.json
+	mkdir -p root/archive/demo/9123456789 root/archive/demo/5123456789 root/archive/other/6123456789
+	touch root/archive/demo/9123456789/vod.m3u8 root/archive/other/6123456789/vod.m3u8
+	: >root/archive/demo/9123456789/recording-poster.jpg
+	[ "$(curl -sf "$U/archive/demo/recordings.json" | jq -c '.recordings[] | [.stream, .broadcast, .started_at, .dur_ms, .poster]')" = \
+		"$(printf '%s\n' '["demo","9123456789",null,null,"recording-poster.jpg"]' \
+		'["demo","0123456789","2026-01-02T03:04:05.678Z",12000,null]')" ]
+	[ "$(curl -sf "$U/recordings.json" | jq -r '.recordings[].broadcast' | tr '\n' ' ')" = '9123456789 6123456789 0123456789 ' ]
+	[ "$(curl -sf "$U/archive/nobody/recordings.json")" = '{"recordings":[]}' ]
 	kill "$PID" && rm events
 	(umask 077 && head -c 20 /dev/urandom | xxd -p >secret)
 	serve --archive --token-secret secret
@@ -232,6 +242,10 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	mac=$(printf %s "$exp/demo" | openssl dgst -sha256 -hmac "$(cat secret)" | sed 's/.* //')
 	[ "$(status "$U/p/$exp/$mac/archive/demo/0123456789/vod.m3u8")" = 200 ]
 	[ "$(status "$U/p/$exp/$mac/watch/demo/0123456789")" = 200 ]
+	[ "$(status "$U/recordings.json")" = 404 ] # who has no link to a stream is not told of it
+	[ "$(status "$U/archive/demo/recordings.json")" = 403 ]
+	[ "$(curl -sf "$U/p/$exp/$mac/archive/demo/recordings.json" | jq '.recordings | length')" = 2 ]
+	[ "$(status "$U/p/$exp/$mac/archive/other/recordings.json")" = 403 ]
 }
 
 @test "no more connections than allowed, over all addresses; the next waits for its turn" {

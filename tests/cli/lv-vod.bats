@@ -437,3 +437,15 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(sort -n like | tail -n 1 | cut -d' ' -f2)" = 6 ] || { cat like; false; }
 	run -66 "$ROOT/examples/vod-pictures" no.mp4
 }
+
+@test "README's retention: what ended long ago goes, what is live stays however old it is" {
+	local b
+	for b in old new live; do
+		mkdir -p "site/archive/alice/$b/source"
+		echo '{"stream":"alice","live":false}' >site/archive/alice/$b/broadcast.json
+	done
+	sed -i s/false/true/ site/archive/alice/live/broadcast.json
+	touch -d '31 days ago' site/archive/alice/{old,live}/broadcast.json
+	eval "$(sed -n '/^find site.archive/,/^```/{ /^```/!p }' "$ROOT/README.md")"
+	[ "$(ls site/archive/alice | tr '\n' ' ')" = 'live new ' ]
+}

@@ -2,6 +2,7 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/browser
+load ../lib/postgres
 
 # Twelve seconds that get brighter every two: each segment is a shade, so that a picture says when it is from.
 setup_file() {
@@ -28,7 +29,11 @@ teardown_file() {
 
 setup() {
 	cd "$DIR" || return
-	[ -e session ] || skip "no chromedriver"
+	[[ $BATS_TEST_DESCRIPTION == *hands* ]] || [ -e session ] || skip "no chromedriver"
+}
+
+teardown() {
+	[ -z "${PG:-}" ] || { "$ROOT/pipelines.sh" down || :; pg_remove; }
 }
 
 shades() { # FILE SIZE
@@ -104,13 +109,58 @@ plays_to_the_end() {
 @test "the page of a broadcast that is over plays it from its segments, and seeks" {
 	mkdir -p site/archive/demo
 	cp -r archive/01jdabcdef0 site/archive/demo/
-	lv-vod -q --playlist site/archive/demo/01jdabcdef0
+	d=site/archive/demo/01jdabcdef0
+	lv-vod -q --playlist $d -o $d/recording.mp4 --report $d/recording.json
+	"$ROOT/examples/vod-pictures" $d/recording.mp4 2
 	go "${URL%/live/demo}/watch/demo/01jdabcdef0"
 	eventually 20 page_is 'document.querySelector("video").readyState >= 2 && document.querySelector("video").duration > 11.9'
 	[ "$(in_page 'document.getElementById("badge").textContent')" = RECORDING ]
 	seeks 7.0 3
 	seeks 1.0 0
+	# The bar: a picture of the moment under the pointer, and the moment itself when it is moved.
+	eventually 10 page_is 'document.body.dataset.thumbnails == 6'
+	in_page '(() => { const bar = document.getElementById("seek"), { left, width, top } = bar.getBoundingClientRect();
+		bar.dispatchEvent(new PointerEvent("pointermove", { clientX: left + 8 + (width - 16) * 7 / 12, clientY: top + 9 })); })()' >/dev/null
+	[ "$(in_page 'document.getElementById("moment").textContent')" = 0:07 ]
+	in_page 'document.getElementById("picture").style.background' | grep -q 'recording-thumbs-1.jpg") -480px 0px'
+	in_page '((bar) => { bar.value = 9; bar.dispatchEvent(new Event("input")); bar.dispatchEvent(new Event("change")); })(document.getElementById("seek"))' >/dev/null
+	eventually 20 page_is "$SHADE == 4"
+	[ "$(in_page 'document.getElementById("now").textContent')" = 0:09 ]
+	page_is 'document.getElementById("file").href.endsWith("/archive/demo/01jdabcdef0/recording.mp4")'
 	plays_to_the_end
 	go "${URL%/live/demo}/watch/demo/01jdnothere"
 	eventually 20 page_is 'document.getElementById("message").textContent.startsWith("There is no such recording")'
+}
+
+@test "recordings are listed on the page of their stream and on the first one, with length and picture" {
+	local at=${URL%/live/demo}
+	screen 390 844
+	go "$at/watch/demo"
+	eventually 20 page_is 'document.querySelectorAll("#shelf:not([hidden]) a").length == 1' # it is offline: what was is shown
+	[ "$(in_page 'document.querySelector("#shelf .length").textContent')" = 0:12 ]
+	eventually 10 page_is 'document.querySelector("#shelf img").naturalWidth == 320'
+	go "$at/"
+	eventually 20 page_is 'document.querySelectorAll("#past:not([hidden]) a").length == 1'
+	page_is 'document.documentElement.scrollWidth <= 390'
+	in_page 'document.querySelector("#past a").click()' >/dev/null
+	eventually 20 page_is 'location.pathname == "/watch/demo/01jdabcdef0" && document.querySelector("video").readyState >= 2'
+	page_is 'document.documentElement.scrollWidth <= 390'
+	page_is 'document.getElementById("others").hidden' # there is no other
+}
+
+@test "a broadcast ends: recording, pictures, playlists and the database's row are there without hands" {
+	export LV_HOME=$BATS_TEST_TMPDIR/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1
+	pg_create
+	export LV_DB=$DB LV_LADDER=$BATS_TEST_TMPDIR/ladder
+	echo source >"$LV_LADDER"
+	lv-auth schema | psql -q
+	"$ROOT/pipelines.sh" run up >said 2>&1 3>&- &
+	eventually 30 grep -q '^Watch' said
+	ffmpeg -v error -i a.flv -c copy -f flv "$(sed -n 's/^Publish to *\(rtmp[^ ]*\).*/\1/p' said)/$(cat "$LV_HOME/main.key")"
+	eventually 60 grep -q 'recorded: /watch/main/' said
+	d=$(echo "$LV_HOME"/archive/main/*)
+	[ "$(psql -Atc 'select status, vod_path from live_streams')" = "ended|archive/main/${d##*/}/recording.mp4" ]
+	[ "$(jq '.dur_ms > 11000' "$d/recording.json")" = true ]
+	for f in vod.m3u8 recording.mp4 recording-poster.jpg recording-thumbs-1.jpg recording-thumbs.vtt; do [ -s "$d/$f" ]; done
+	"$ROOT/pipelines.sh" down
 }

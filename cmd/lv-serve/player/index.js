@@ -1,4 +1,6 @@
-// The list of what is live, looked at again every five seconds.
+// The list of what is live, looked at again every five seconds, and of what was, every minute.
+import { card as past, recordings } from '/player/shelf.js';
+
 const list = document.getElementById('streams');
 const empty = document.getElementById('empty');
 
@@ -45,4 +47,12 @@ async function look() {
 	setTimeout(look, 5000);
 }
 
+async function remember() {
+	const all = await recordings('', '');
+	document.getElementById('recordings').replaceChildren(...all.map((r) => past('', r, true)));
+	document.getElementById('past').hidden = !all.length;
+	setTimeout(remember, 60000);
+}
+
 look();
+remember();

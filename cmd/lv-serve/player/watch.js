@@ -1,4 +1,7 @@
-// One stream: waits for it, plays it at the live edge, and starts again by itself.
+// One stream: waits for it, plays it at the live edge, and starts again by itself.  Or one recording of it.
+import { card, recordings } from '/player/shelf.js';
+import * as over from '/player/recording.js';
+
 const [, prefix, last, broadcast] = location.pathname.match(/^(.*)\/watch\/([^/]*)(?:\/([^/]*))?$/) ?? [, '', ''];
 const name = decodeURIComponent(last);
 const live_at = `${prefix}/live/${last}`; // a private stream's link has a signed prefix
@@ -122,13 +125,13 @@ function attach() {
 	hls.attachMedia(video);
 }
 
-// A broadcast that is over: the browser's own buttons seek in it.
+// A broadcast that is over.
 function recording() {
 	const list = `${prefix}/archive/${last}/${broadcast}/vod.m3u8`;
-	page.classList.add('recording');
-	video.controls = true;
 	if (Hls) {
-		hls = new Hls();
+		hls = new Hls({ backBufferLength: 30 });
+		hls.on(Hls.Events.MANIFEST_PARSED, () => quality(hls.levels));
+		hls.on(Hls.Events.LEVEL_SWITCHED, () => quality(hls.levels));
 		hls.on(Hls.Events.ERROR, (_, error) => { if (error.fatal) state('gone'); });
 		hls.loadSource(list);
 		hls.attachMedia(video);
@@ -136,7 +139,22 @@ function recording() {
 		video.addEventListener('error', () => state('gone'));
 		video.src = list;
 	}
+	over.recording(video, prefix, name, broadcast);
 	play();
+}
+
+// What was before: a list over the picture, and in its place while there is none.
+async function shelve() {
+	const all = (await recordings(prefix, name)).filter((r) => r.broadcast !== broadcast);
+	$('recordings').replaceChildren(...all.map((r) => card(prefix, r, false)));
+	$('others').hidden = !all.length;
+	if (all.length && page.dataset.state === 'offline')
+		shelf(true);
+}
+
+function shelf(open) {
+	$('shelf').hidden = !open;
+	$('others').setAttribute('aria-expanded', String(open));
 }
 
 function label(level, levels) {
@@ -214,7 +232,12 @@ function figures() {
 	$('live').dataset.at = edge() - video.currentTime > 4 ? 'behind' : 'edge';
 }
 
-video.addEventListener('playing', () => { $('big').hidden = true; state('playing'); });
+video.addEventListener('playing', () => {
+	if (page.dataset.state !== 'playing' && page.dataset.state !== 'stalled')
+		shelf(false);
+	$('big').hidden = true;
+	state('playing');
+});
 video.addEventListener('waiting', () => {
 	if (page.dataset.state === 'playing')
 		state('stalled');
@@ -224,7 +247,7 @@ video.addEventListener('waiting', () => {
 });
 video.addEventListener('ended', () => { if (!broadcast) retry('offline'); });
 video.addEventListener('error', () => { if (!hls && !broadcast && video.getAttribute('src')) retry('unreachable'); });
-video.addEventListener('click', () => { if (!broadcast) toggle(); });
+video.addEventListener('click', toggle);
 for (const event of ['play', 'pause'])
 	video.addEventListener(event, () => {
 		$('play').textContent = video.paused ? '▶' : '❚❚';
@@ -239,11 +262,12 @@ $('play').addEventListener('click', toggle);
 $('mute').addEventListener('click', sound);
 $('live').addEventListener('click', live);
 $('full').addEventListener('click', full);
+$('others').addEventListener('click', () => shelf($('shelf').hidden));
 $('quality').addEventListener('change', (event) => {
 	if (hls) // from the next segment on: what is buffered is played, so that nothing stalls
 		hls.loadLevel = Number(event.target.value);
 });
-const keys = { ' ': toggle, k: toggle, m: sound, f: full, l: live };
+const keys = { ' ': toggle, k: toggle, m: sound, f: full, ...(broadcast ? {} : { l: live }) };
 document.addEventListener('keydown', (event) => {
 	if (event.target.closest('button, select, input') || event.ctrlKey || event.metaKey || event.altKey)
 		return;
@@ -254,7 +278,7 @@ document.addEventListener('keydown', (event) => {
 	}
 });
 document.addEventListener('visibilitychange', () => {
-	if (!document.hidden && wanted && hls && $('live').dataset.at === 'behind')
+	if (!broadcast && !document.hidden && wanted && hls && $('live').dataset.at === 'behind')
 		live();
 });
 if (!broadcast)
@@ -272,4 +296,5 @@ window.lv = { get hls() { return hls; }, live };
 if (broadcast)
 	recording();
 else
-	connect();
+	await connect();
+shelve();
