@@ -73,7 +73,7 @@ root:root 644" ]
 @test "every unit is good (systemd-analyze verify), and exposed by 2.0 at most" {
 	local u all
 	mapfile -t all < <(units)
-	[ "${#all[@]}" -ge 17 ]
+	[ "${#all[@]}" -ge 19 ]
 	machine systemd-analyze verify --man=no --recursive-errors=no "${all[@]}"
 	for u in "${all[@]}"; do
 		case $u in
@@ -210,6 +210,35 @@ print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2
 	machine systemctl start "lv-vod@bob:$(machine ls /var/lib/lv/archive/bob).service"
 	machine sh -c 'test -s /var/lib/lv/archive/bob/*/recording.mp4'
 	run ! machine systemctl start lv-vod@bob:..service
+}
+
+@test "stages that are units of their own: one that dies leaves those before it alone" {
+	local encoder n
+	machine mkdir -p /run/systemd/system/lv-stream@.service.d
+	machine ln -s /usr/share/lv/examples/systemd/joints/joints.conf /run/systemd/system/lv-stream@.service.d/
+	machine systemctl daemon-reload
+	key eve
+	publish eve
+	eventually 30 lists eve 2
+	encoder=$(show lv-transcode@eve.service MainPID)
+	n=$(newest eve)
+	machine systemctl kill -s KILL lv-segment@eve.service
+	eventually 30 beyond eve $((n + 1))
+	[ "$(show lv-transcode@eve.service MainPID)" = "$encoder" ]
+	n=$(newest eve)
+	machine systemctl kill -s KILL lv-transcode@eve.service
+	eventually 30 beyond eve $((n + 1))
+	[ "$(show lv-stream@eve.service NRestarts)" = 0 ]
+	live eve | sed -n 's/.*-\([0-9]*\)\.m4s$/\1/p' >numbers
+	sort -nu numbers | cmp - numbers
+	[ "$(event '.event=="pipeline.restarted" and .stream=="eve"')" = "" ]
+	unpublish eve
+	eventually 20 inactive lv-segment@eve.service
+	live eve | grep -qx '#EXT-X-ENDLIST'
+	for u in lv-stream lv-transcode lv-segment; do [ "$(show $u@eve.service Result)" = success ]; done
+	when 30 '.event=="vod.ready" and .stream=="eve"'
+	machine rm -r /run/systemd/system/lv-stream@.service.d
+	machine systemctl daemon-reload
 }
 
 @test "a full disk under one stream: the others and the door run on, and it does when there is room" {
