@@ -1,23 +1,12 @@
 #include "buf.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
-
-#define LEAN_BYTES (16 << 10)
-
-void
-buf_lean(void)
-{
-	mallopt(M_MMAP_THRESHOLD, LEAN_BYTES);
-	mallopt(M_TRIM_THRESHOLD, LEAN_BYTES);
-	mallopt(M_TOP_PAD, 0);
-}
 
 uint8_t *
 buf_reserve(struct buf *b, size_t n)

@@ -46,7 +46,6 @@ int buf_printf(struct buf *, const char *fmt, ...) __attribute__((format(printf,
 void buf_consume(struct buf *, size_t n); /* drops n bytes at the front */
 void buf_cut(struct buf *, size_t len);   /* keeps the first len bytes */
 void buf_clear(struct buf *);             /* empties, keeps the memory and forgets the error */
-void buf_lean(void); /* in one process of many, first thing: what is freed goes back to the system */
 void buf_free(struct buf *);
 
 #endif

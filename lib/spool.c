@@ -2,20 +2,47 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define PAGE 4096
-#define FORGET_MIN (64 << 10) /* less is not worth a call */
 
 int
 spool_open(struct spool *s, int dir)
 {
-	s->forgotten = 0;
+	memset(s, 0, sizeof(*s));
 	s->fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (s->fd < 0)
 		s->fd = memfd_create("spool", MFD_CLOEXEC);
 	return s->fd < 0 ? -errno : 0;
+}
+
+/* One slab more in the ring, which begins at its first place again. */
+static int
+grow(struct spool *s)
+{
+	uint32_t i, n = s->slabs, *place = malloc((n + 1) * sizeof(*place));
+
+	if (!place)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		place[(s->first + i) % (n + 1)] = s->place[(s->first + i) % n];
+	place[(s->first + n) % (n + 1)] = n;
+	free(s->place);
+	s->place = place;
+	s->slabs = n + 1;
+	return 0;
+}
+
+/* Where a position is in the file, and how many bytes lie together there. */
+static off_t
+place_of(const struct spool *s, uint64_t pos, size_t *n)
+{
+	size_t off = pos % SPOOL_SLAB;
+
+	if (*n > SPOOL_SLAB - off)
+		*n = SPOOL_SLAB - off;
+	return (off_t)s->place[pos / SPOOL_SLAB % s->slabs] * SPOOL_SLAB + (off_t)off;
 }
 
 int
@@ -23,11 +50,22 @@ spool_write(void *spool, uint64_t pos, const void *data, size_t n)
 {
 	struct spool *s = spool;
 	const char *p = data;
+	size_t part;
+	off_t at;
 	ssize_t r;
 
-	for (; n; p += r, pos += (uint64_t)r, n -= (size_t)r)
-		if ((r = pwrite(s->fd, p, n, (off_t)pos)) <= 0)
+	if (!s->kept)
+		s->first = pos / SPOOL_SLAB;
+	for (; n; p += r, pos += (uint64_t)r, n -= (size_t)r) {
+		for (; pos / SPOOL_SLAB >= s->first + s->kept; s->kept++)
+			if (s->kept == s->slabs && (r = grow(s)) < 0)
+				return (int)r;
+		part = n;
+		at = place_of(s, pos, &part);
+		r = pwrite(s->fd, p, part, at);
+		if (r <= 0)
 			return r < 0 ? -errno : -EIO;
+	}
 	return 0;
 }
 
@@ -36,11 +74,18 @@ spool_read(void *spool, uint64_t pos, void *data, size_t n)
 {
 	struct spool *s = spool;
 	char *p = data;
+	size_t part;
+	off_t at;
 	ssize_t r;
 
-	for (; n; p += r, pos += (uint64_t)r, n -= (size_t)r)
-		if ((r = pread(s->fd, p, n, (off_t)pos)) <= 0)
+	for (; n; p += r, pos += (uint64_t)r, n -= (size_t)r) {
+		if (pos / SPOOL_SLAB < s->first || pos / SPOOL_SLAB >= s->first + s->kept)
+			return -EIO;
+		part = n;
+		at = place_of(s, pos, &part);
+		if ((r = pread(s->fd, p, part, at)) <= 0)
 			return r < 0 ? -errno : -EIO;
+	}
 	return 0;
 }
 
@@ -49,10 +94,13 @@ spool_forget(void *spool, uint64_t before)
 {
 	struct spool *s = spool;
 
-	before -= before % PAGE;
-	if (before < s->forgotten + FORGET_MIN)
-		return;
-	/* Where holes cannot be made the file grows until the broadcast ends. */
-	fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)s->forgotten, (off_t)(before - s->forgotten));
-	s->forgotten = before;
+	for (; s->kept && s->first < before / SPOOL_SLAB; s->first++)
+		s->kept--;
+}
+
+void
+spool_close(struct spool *s)
+{
+	free(s->place);
+	close(s->fd);
 }

@@ -9,7 +9,6 @@
 #define TAG_HEADER 11
 #define HEADER 9
 #define ROOM_MIN (64 << 10)  /* less than this at a block's end is not read into */
-#define STORE_MIN (16 << 10) /* bytes that go to the store at once */
 #define RUN_MAX (256 << 10)  /* bytes one peek gives: a pipe takes no more at once */
 #define SPARE_MAX 8          /* blocks kept for the next time */
 #define VIDEO_TRACKS 32      /* those above share the last bit */
@@ -523,7 +522,7 @@ put_in_store(struct taglog *t, uint64_t to)
 {
 	uint64_t i = t->stored, first;
 
-	while (i < to && t->store.write) {
+	while (i < to && t->store.write && rec_at(t, i)->block != t->block) {
 		struct rec *r = rec_at(t, i), *next = r;
 		size_t n = 0;
 
@@ -580,7 +579,7 @@ taglog_trim(struct taglog *t)
 		block_release(t, rec_at(t, t->base)->block);
 	if (t->stored < t->base)
 		t->stored = t->base;
-	if (t->stored < taken && pos_of(t, taken) - pos_of(t, t->stored) >= STORE_MIN)
+	if (t->stored < taken)
 		put_in_store(t, taken);
 }
 

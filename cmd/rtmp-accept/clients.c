@@ -48,6 +48,7 @@ struct client {
 
 static struct client *clients;
 static int count, pending;
+static bool merging; /* what sessions were told last */
 static int64_t accepted, refusals, published;
 struct metrics_counts clients_refusals;
 
@@ -355,7 +356,7 @@ static int
 start_session(struct client *c)
 {
 	struct ipc_hello hello = { .kind = IPC_HELLO,
-		.merge_ms = (uint32_t)door.merge_ms,
+		.merge_ms = (uint32_t)(door.merge_ms < 0 ? DOOR_MERGE_MS : door.merge_ms),
 		.publish_ms = (uint32_t)door.publish_ms,
 		.silence_ms = (uint32_t)door.silence_ms,
 		.max_message_early = 1 << 20,
@@ -564,7 +565,7 @@ clients_yielded(const char *session)
 void
 clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 {
-	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1 };
+	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1, .merge = merging };
 	struct client *c = find(session);
 
 	if (!ok)
@@ -622,11 +623,27 @@ look_at(struct client *c, int64_t now)
 	}
 }
 
+/* By itself where many publish, unless it was said when. */
+static void
+look_at_crowd(void)
+{
+	int live = count - pending;
+	bool merge = door.merge_ms > 0 || (door.merge_ms < 0 && live >= (merging ? DOOR_MERGE_FEW : DOOR_MERGE_MANY));
+	struct ipc_merge m = { IPC_MERGE, merge };
+	struct client *c;
+
+	for (c = merge != merging ? clients : NULL; c; c = c->next)
+		if (c->state == LIVE && c->ipc >= 0)
+			send(c->ipc, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	merging = merge;
+}
+
 void
 clients_tick(int64_t now)
 {
 	struct client *c, *next;
 
+	look_at_crowd();
 	for (c = clients; c; c = next) {
 		next = c->next;
 		look_at(c, now);

@@ -9,6 +9,7 @@
  *       session > door   ASK        publish was called; the session waits for VERDICT
  *       door > session   VERDICT    allowed: with the media socket by SCM_RIGHTS
  *       door > session   CLOSE      tell the publisher why, then end
+ *       door > session   MERGE      while it publishes: many others do, or no more
  *       session > door   BYE        last, when it can: why it ended (otherwise its exit tells)
  *
  * session > keeper  SOCK_STREAM on the media socket: records, each a RECORD_HEADER-byte header
@@ -45,7 +46,7 @@
 #define IPC_FD 3
 #define IPC_MAX 4096
 
-enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE, IPC_PEER };
+enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE, IPC_PEER, IPC_MERGE };
 
 enum ipc_code { /* how a refusal or an end is put to the publisher */
 	IPC_OK,
@@ -57,7 +58,7 @@ enum ipc_code { /* how a refusal or an end is put to the publisher */
 
 struct ipc_hello {
 	uint32_t kind;
-	uint32_t merge_ms;   /* 0: pass on each message as it comes */
+	uint32_t merge_ms;   /* what messages are merged over, while they are; 0: never */
 	uint32_t publish_ms; /* handshake, connect and publish within this */
 	uint32_t silence_ms; /* no byte for this long ends the session */
 	uint32_t max_message_early, max_message; /* bytes, before and after the verdict */
@@ -83,8 +84,14 @@ struct ipc_ask { /* as received, split at '?', bounded, UTF-8; nothing else is c
 struct ipc_verdict {
 	uint32_t kind;
 	uint32_t allow;
-	uint32_t code; /* enum ipc_code */
+	uint32_t merge; /* from the beginning */
+	uint32_t code;  /* enum ipc_code */
 	char reason[256];
+};
+
+struct ipc_merge {
+	uint32_t kind;
+	uint32_t on;
 };
 
 struct ipc_close {

@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,12 +25,15 @@
 #include "clock.h"
 #include "die.h"
 #include "json.h"
+#include "lean.h"
 #include "passfd.h"
 #include "sig.h"
 
 #define DOORS 8           /* connections to our socket; the last that attached gets the notices */
 #define NOTICES 64        /* kept while no door is there */
 #define WAKE_MS 500
+#define FLOW_MS 150  /* without media for so long, others are heard too */
+#define LOOK_MS 200  /* and otherwise so often */
 #define FIRST_MS 5000 /* for the first publisher, who is on his way from the door */
 #define UNPUBLISH_GRACE_MS 1500 /* for a publisher that said goodbye */
 #define SPARE_MS 5000     /* beyond the session's own watch over silence */
@@ -37,18 +42,29 @@
 
 struct keeper keeper = { .media = -1 };
 
-static int doors[DOORS], door = -1, listener = -1, signals = -1, run_dir = -1;
+/* What is waited for: the doors by their numbers, then these. */
+enum { LISTENER = DOORS, SIGNALS, MEDIA, PROGRAM, SOURCES };
+
+static int doors[DOORS], door = -1, listener = -1, signals = -1, run_dir = -1, sources = -1;
 static struct stat socket_id;
 static char socket_name[72];
 static struct keep_notice notices[NOTICES];
 static int nnotices;
 static bool said_started; /* broadcast.started */
+static bool flowing;      /* the last wait brought media */
+static int64_t looked_ms;
 static int64_t flush_until;
 
 int64_t
 keeper_now(void)
 {
 	return clock_wall_ms() - keeper.hello.origin_ms;
+}
+
+static void
+watch(int fd, uint32_t source, uint32_t events)
+{
+	epoll_ctl(sources, EPOLL_CTL_ADD, fd, &(struct epoll_event){ events, { .u32 = source } });
 }
 
 /* ---- what we say ---- */
@@ -189,6 +205,8 @@ take_publisher(int from, const struct keep_session *s, int media)
 	}
 	keeper.session = *s;
 	keeper.media = media;
+	setsockopt(media, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ 0, FLOW_MS * 1000 }, sizeof(struct timeval));
+	watch(media, MEDIA, EPOLLIN);
 	keeper.heard_ms = clock_mono_ms();
 	keeper.since_ms = clock_wall_ms();
 	keeper.figures.sessions++;
@@ -273,10 +291,12 @@ take_door(void)
 		return;
 	while (i < DOORS && doors[i] >= 0)
 		i++;
-	if (i == DOORS)
+	if (i == DOORS) {
 		close(fd);
-	else
-		doors[i] = fd;
+		return;
+	}
+	doors[i] = fd;
+	watch(fd, (uint32_t)i, EPOLLIN);
 }
 
 /*
@@ -301,6 +321,8 @@ open_socket(void)
 		listen(listener, DOORS) < 0 || fstatat(run_dir, temp, &socket_id, 0) < 0 ||
 		renameat(run_dir, temp, run_dir, socket_name) < 0)
 		r = -errno;
+	if (listener >= 0)
+		watch(listener, LISTENER, EPOLLIN);
 	if (r < 0) /* the broadcast is worth more than a door that could be restarted */
 		warning(r, "cannot make %s/%s: no other door can adopt this broadcast", h->run_dir,
 			socket_name);
@@ -364,36 +386,73 @@ look_at_clock(int64_t now)
 		goodbye();
 }
 
+/* Its pipe, while there is something that it has no room for. */
 static void
-turn(void)
+watch_program(void)
 {
-	struct pollfd p[DOORS + 4];
-	int64_t now = clock_mono_ms();
-	bool waiting = media_waiting() && program_fd() >= 0;
-	struct signalfd_siginfo si;
-	int i;
+	static int watched = -1;
+	int fd = media_waiting() ? program_fd() : -1;
 
-	for (i = 0; i < DOORS; i++)
-		p[i] = (struct pollfd){ doors[i], POLLIN, 0 };
-	p[DOORS] = (struct pollfd){ listener, POLLIN, 0 };
-	p[DOORS + 1] = (struct pollfd){ signals, POLLIN, 0 };
-	p[DOORS + 2] = (struct pollfd){ keeper.media, POLLIN, 0 };
-	p[DOORS + 3] = (struct pollfd){ waiting ? program_fd() : -1, POLLOUT, 0 };
-	if (poll(p, DOORS + 4, program_wait_ms(now, WAKE_MS)) < 0)
+	if (watched >= 0 && watched != fd)
+		epoll_ctl(sources, EPOLL_CTL_DEL, watched, NULL); /* one that was closed has gone by itself */
+	if (fd >= 0)
+		watch(fd, PROGRAM, EPOLLOUT); /* another pipe may have the number of the last one */
+	watched = fd;
+}
+
+static void
+read_media(bool wait)
+{
+	int r = media_read(wait);
+
+	flowing = r > 0;
+	if (r < 0)
+		publisher_left();
+}
+
+/* All that there is to wait for. */
+static void
+look_around(int64_t now)
+{
+	struct epoll_event e[SOURCES];
+	bool ready[SOURCES] = { false };
+	struct signalfd_siginfo si;
+	int i, n;
+
+	looked_ms = now;
+	watch_program();
+	if ((n = epoll_wait(sources, e, SOURCES, program_wait_ms(now, WAKE_MS))) < 0)
 		return;
-	while (p[DOORS + 1].revents && read(signals, &si, sizeof(si)) == sizeof(si)) {
+	for (i = 0; i < n; i++)
+		ready[e[i].data.u32] = true;
+	while (ready[SIGNALS] && read(signals, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD)
 			program_reap();
 		else
 			keeper_end("stopped");
 	}
-	if (p[DOORS + 2].revents && keeper.media >= 0 && !media_read())
-		publisher_left();
+	if (ready[MEDIA] && keeper.media >= 0)
+		read_media(false);
 	for (i = 0; i < DOORS; i++)
-		if (p[i].revents)
+		if (ready[i] && doors[i] >= 0)
 			hear_door(i);
-	if (p[DOORS].revents)
+	if (ready[LISTENER])
 		take_door();
+}
+
+/*
+ * While media flows and the program takes it, the wait is in the call that reads; doors and signals
+ * are heard at a pause, and every so often.
+ */
+static void
+turn(void)
+{
+	int64_t now = clock_mono_ms();
+
+	if (flowing && keeper.media >= 0 && program_fd() >= 0 && !media_waiting() && now < looked_ms + LOOK_MS)
+		read_media(true);
+	else
+		look_around(now);
 	look_at_clock(clock_mono_ms());
 	events_flush();
 }
@@ -411,6 +470,7 @@ open_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if ((signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
 		die(EX_OSERR, -errno, "cannot watch for signals");
+	watch(signals, SIGNALS, EPOLLIN);
 }
 
 int
@@ -420,7 +480,7 @@ main(int argc, char **argv)
 	struct rlimit lim;
 	int i, r;
 
-	buf_lean();
+	lean();
 	die_prog = "rtmp-keeper";
 	if (argc < 3 || recv(IPC_FD, h, sizeof(*h), 0) != sizeof(*h) || h->kind != KEEP_HELLO)
 		die(EX_USAGE, 0, "is started by rtmp-accept");
@@ -442,6 +502,9 @@ main(int argc, char **argv)
 			warning(r, "cannot write events to %s", h->events[i]);
 	}
 	events_about(h->stream, h->broadcast);
+	if ((sources = epoll_create1(EPOLL_CLOEXEC)) < 0)
+		die(EX_OSERR, -errno, "cannot wait for anything");
+	watch(IPC_FD, 0, EPOLLIN);
 	open_signals();
 	open_socket();
 	if ((r = media_open(run_dir)) < 0)

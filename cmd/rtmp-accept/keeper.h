@@ -44,6 +44,7 @@ int program_fd(void);    /* the pipe to it, -1 while it does not run or has no i
 pid_t program_group(void);
 void program_keep_up(int64_t mono_ms); /* starts it when it is time, ends it by steps */
 void program_reap(void);
+void program_deaf(void);    /* it has closed its input */
 void program_finish(void);  /* its input has ended */
 bool program_gone(void);    /* it was finished and reaped */
 int program_wait_ms(int64_t mono_ms, int ms); /* at most ms, less when something is due */
@@ -53,7 +54,7 @@ int media_open(int run_dir);
 void media_begin(void);                /* a session: its mark, its place in time */
 void media_gap(void);
 void media_mark(enum mark_kind, const char *reason);
-bool media_read(void);                 /* false: the session has gone; keeper.reason says why */
+int media_read(bool wait); /* 1 some, 0 none now, -1 the session has gone: keeper.reason says why */
 void media_attach(void);               /* another program: headers and the last group first */
 void media_pump(void);                 /* as much as the program takes */
 bool media_waiting(void);              /* something is queued for it */

@@ -25,7 +25,7 @@ static char **listens, **tls_listens, **agents, **proxies, **allow, **deny, *cer
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static int max_rate_address = 120, max_failures_address = 20;
 static char *duplicate;
-static int grace_ms = 90000, publish_ms = 10000, silence_ms = 10000, merge_ms, lag_ms = 8000;
+static int grace_ms = 90000, publish_ms = 10000, silence_ms = 10000, merge_ms = -1, lag_ms = 8000;
 static int queue_kb = 16384, health_ms = 10000, inetd;
 
 static const struct poptOption options[] = {
@@ -62,7 +62,8 @@ static const struct poptOption options[] = {
 	{ "publish-ms", '\0', POPT_ARG_INT, &publish_ms, 0, "publish within this time (10000)", "MS" },
 	{ "silence-ms", '\0', POPT_ARG_INT, &silence_ms, 0, "send something within this time (10000)",
 		"MS" },
-	{ "merge-ms", '\0', POPT_ARG_INT, &merge_ms, 0, "read at most every MS milliseconds (0)", "MS" },
+	{ "merge-ms", '\0', POPT_ARG_INT, &merge_ms, 0,
+		"read at most every MS milliseconds (0; 60 while 64 or more publish)", "MS" },
 	{ "lag-ms", '\0', POPT_ARG_INT, &lag_ms, 0,
 		"a program that is later drops to a key frame (8000)", "MS" },
 	{ "queue-kb", '\0', POPT_ARG_INT, &queue_kb, 0, "or one that has more to read (16384)", "KB" },
@@ -118,7 +119,8 @@ check_options(void)
 	door.takeover = duplicate && !strcmp(duplicate, "takeover");
 	if (duplicate && !door.takeover && strcmp(duplicate, "reject"))
 		die(EX_USAGE, 0, "--duplicate is reject or takeover, not %s", duplicate);
-	bound("merge-ms", merge_ms, 0, 1000);
+	if (merge_ms != -1) /* the default, which nobody has to name */
+		bound("merge-ms", merge_ms, 0, 1000);
 	bound("lag-ms", lag_ms, 100, 60000);
 	bound("queue-kb", queue_kb, 64, 1 << 20);
 	bound("health-ms", health_ms, 500, 600000);

@@ -155,8 +155,10 @@ media_pump(void)
 	int fd;
 
 	while ((fd = program_fd()) >= 0 && cursor.log && (n = cursor_peek(&cursor, &data)) > 0) {
-		if ((r = fdio_write_now(fd, false, data, n)) < 0)
-			break; /* full; or its reader has gone, and then it is reaped soon */
+		if ((r = fdio_write_now(fd, false, data, n)) == -EPIPE)
+			program_deaf();
+		if (r < 0)
+			break;
 		cursor_took(&cursor, (size_t)r);
 	}
 	if (cursor.log && (cursor_bytes(&cursor) > keeper.hello.queue_bytes ||
@@ -374,21 +376,20 @@ look_at_health(int64_t now)
 	}
 }
 
-bool
-media_read(void)
+int
+media_read(bool wait)
 {
 	bool good = true;
 	uint8_t *room;
 	ssize_t n = 0, got = 0;
 	int i;
 
-	because("the connection was lost");
 	for (i = 0; good && i < READS_MAX; i++) {
 		if (!(room = buf_reserve(&in, READ_BYTES))) {
 			because("no memory");
-			return false;
+			return -1;
 		}
-		n = recv(keeper.media, room, READ_BYTES, MSG_DONTWAIT);
+		n = recv(keeper.media, room, READ_BYTES, wait && !i ? 0 : MSG_DONTWAIT);
 		if (n <= 0)
 			break;
 		buf_grew(&in, (size_t)n);
@@ -397,14 +398,17 @@ media_read(void)
 		if (n < READ_BYTES)
 			break;
 	}
-	keeper.heard_ms = clock_mono_ms();
-	count.bytes += got;
-	keeper.figures.bytes += got;
-	if (got)
+	if (good && (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))) {
+		because("the connection was lost");
+		good = false;
+	}
+	if (got) {
+		keeper.heard_ms = clock_mono_ms();
+		count.bytes += got;
+		keeper.figures.bytes += got;
 		health_bytes(&health, keeper.heard_ms, got);
-	if (!good)
-		return false;
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+	}
+	return good ? got > 0 : -1;
 }
 
 void

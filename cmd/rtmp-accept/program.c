@@ -160,6 +160,13 @@ close_input(void)
 	fd = -1;
 }
 
+/* Mostly it is dead, and is reaped soon; one that goes on hears no more. */
+void
+program_deaf(void)
+{
+	close_input();
+}
+
 void
 program_finish(void)
 {

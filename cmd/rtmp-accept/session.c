@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,13 +20,16 @@
 #include "clock.h"
 #include "ipc.h"
 #include "jail.h"
+#include "lean.h"
 #include "passfd.h"
 #include "proxy.h"
 #include "rtmp.h"
 
 #define READ_BYTES (16 << 10)
-#define BATCH_BYTES (16 << 10) /* records are passed on together up to here; what is more goes uncopied */
+#define BATCH_BYTES (4 << 10) /* records are passed on together up to here; what is more goes uncopied */
 #define DRAIN_MS 1000
+#define FLOW_MS 40             /* without media for so long, others are heard too */
+#define LOOK_MS 1000           /* and otherwise so often */
 #define KEEPER_MS 5000         /* the keeper always reads; one that does not is gone */
 #define MEMORY_MAX (96 << 20)  /* address space: two messages of 10 MiB and their copies */
 
@@ -48,7 +52,9 @@ static struct rtmp *rtmp;
 static struct buf batch;
 static int media = -1, door = IPC_FD;
 static bool asked, unpublished;
-static int64_t began_ms, heard_ms;
+static bool flowing; /* the last wait brought media */
+static bool merging;
+static int64_t began_ms, heard_ms, looked_ms;
 static uint8_t input[READ_BYTES];
 static uint8_t proxy_head[PROXY_MAX];
 static size_t proxy_len;
@@ -283,6 +289,18 @@ listen_to_front_end(void)
 		take_proxy();
 }
 
+/* What recv gave; true when there is more, perhaps. */
+static bool
+take_bytes(ssize_t n)
+{
+	if (n <= 0)
+		leave(IPC_OK, n ? "the connection broke" : "the connection was closed");
+	heard_ms = clock_mono_ms();
+	rtmp_feed(rtmp, input, (size_t)n);
+	digest();
+	return n == sizeof(input);
+}
+
 /* True when there is more, perhaps. */
 static bool
 listen_to_peer(void)
@@ -296,12 +314,27 @@ listen_to_peer(void)
 	n = recv(STDIN_FILENO, input, sizeof(input), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (n <= 0)
-		leave(IPC_OK, n ? "the connection broke" : "the connection was closed");
-	heard_ms = clock_mono_ms();
-	rtmp_feed(rtmp, input, (size_t)n);
-	digest();
-	return n == sizeof(input);
+	flowing = media >= 0;
+	return take_bytes(n);
+}
+
+static void
+read_more(void)
+{
+	int i;
+
+	for (i = 0; i < MERGED_BYTES / READ_BYTES; i++)
+		if (!listen_to_peer())
+			break;
+}
+
+/* Many publishers: one wake for several messages is cheaper than one for each. */
+static void
+merge(uint32_t on)
+{
+	merging = on && hello.merge_ms;
+	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name, &(int){ merging ? MERGED_BYTES : HEADER_ALONE + 1 },
+		sizeof(int));
 }
 
 /* A packet of the door, which is trusted; a descriptor may come with it. */
@@ -312,6 +345,7 @@ listen_to_door(void)
 		uint32_t kind;
 		struct ipc_verdict verdict;
 		struct ipc_close close;
+		struct ipc_merge merge;
 	} m;
 	int fd;
 	ssize_t n = passfd_recv(door, &m, sizeof(m), &fd);
@@ -331,6 +365,8 @@ listen_to_door(void)
 		rtmp_finish(rtmp, m.close.reason);
 		leave(m.close.code, m.close.reason);
 	}
+	if (m.kind == IPC_MERGE && media >= 0)
+		merge(m.merge.on);
 	if (m.kind != IPC_VERDICT || !asked)
 		return;
 	if (!m.verdict.allow) {
@@ -342,8 +378,7 @@ listen_to_door(void)
 		leave(IPC_FAILED, "no way to the keeper");
 	asked = false;
 	heard_ms = clock_mono_ms();
-	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name,
-		&(int){ hello.merge_ms ? MERGED_BYTES : HEADER_ALONE + 1 }, sizeof(int));
+	merge(m.verdict.merge);
 	rtmp_allow(rtmp);
 	digest();
 }
@@ -362,22 +397,48 @@ next_wait(int64_t now)
 	leave(IPC_FAILED, "the publisher fell silent");
 }
 
-/* One wait: for the peer, the door, the keeper, or a time-out. */
+/* What was read while the call waited: false when nothing came within FLOW_MS, or it is time to look around. */
+static bool
+read_flow(void)
+{
+	ssize_t n;
+
+	if (!flowing || media < 0 || heard_ms >= looked_ms + LOOK_MS)
+		return false;
+	n = recv(STDIN_FILENO, input, sizeof(input), 0);
+	if (n < 0 && errno == EINTR)
+		return true;
+	flowing = n > 0;
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (take_bytes(n))
+		read_more();
+	return true;
+}
+
+/*
+ * One wait: for the peer, the door, the keeper, or a time-out.  While media flows it is for the peer
+ * alone, in the call that reads; the door has little to say then, and the keeper that has closed its
+ * end is met when something is passed on.
+ */
 static void
 turn(void)
 {
 	struct pollfd p[3] = { { STDIN_FILENO, asked ? 0 : POLLIN, 0 }, { door, POLLIN, 0 },
 		{ media, POLLIN, 0 } };
-	int wait = next_wait(clock_mono_ms()), r, i;
-	bool merging = media >= 0 && hello.merge_ms && (int)hello.merge_ms < wait;
+	int wait, r;
+	bool merges;
 
-	/* Many publishers: one wake for several messages is cheaper than one for each. */
-	r = poll(p, 3, merging ? (int)hello.merge_ms : wait);
+	if (read_flow())
+		return;
+	looked_ms = clock_mono_ms();
+	wait = next_wait(looked_ms);
+	merges = media >= 0 && merging && (int)hello.merge_ms < wait;
+	r = poll(p, 3, merges ? (int)hello.merge_ms : wait);
 	if (r < 0 && errno == EINTR)
 		return;
-	for (i = 0; r == 0 && merging && i < MERGED_BYTES / READ_BYTES; i++)
-		if (!listen_to_peer())
-			break;
+	if (r == 0 && merges)
+		read_more();
 	if (p[2].revents)
 		keeper_gone();
 	if (p[1].revents)
@@ -393,13 +454,17 @@ int
 main(void)
 {
 	static const char warn[] = "rtmp-session: warning: no full sandbox on this kernel\n";
+	uint32_t flow;
 	int r;
 
-	buf_lean();
+	lean();
 	if (recv(IPC_FD, &hello, sizeof(hello), 0) != sizeof(hello) || hello.kind != IPC_HELLO)
 		return 64;
 	if (hello.merge_ms) /* sessions wake together */
 		prctl(PR_SET_TIMERSLACK, hello.merge_ms * 1000000ul / 4);
+	flow = hello.merge_ms ? hello.merge_ms : FLOW_MS;
+	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ flow / 1000, flow % 1000 * 1000 },
+		sizeof(struct timeval));
 	syscall(SYS_close_range, IPC_FD + 1, ~0U, 0); /* whatever a careless parent left open */
 	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
 	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), &wake_at,

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "die.h"
 #include "jail.h"
+#include "lean.h"
 #include "proxy.h"
 #include "tls.h"
 

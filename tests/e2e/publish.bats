@@ -202,6 +202,44 @@ took_over() {
 	wait_event events 10 '.event=="broadcast.ended" and .reason=="the program ended"'
 }
 
+@test "where many publish, their messages are read together, and none is lost" {
+	local i pid before after
+	for i in {1..70}; do lv-auth --keys keys add "s$i"; done >many
+	open_door --grace-ms 200 -- sh -c 'exec cat >"$LV_STREAM.flv"'
+	rtmp-load -t 5 -k many -r 2000 "$CLIP" "$port" live >load 3>&- &
+	wait_event events 20 '.event=="publish.started" and .stream=="s70"'
+	pid=$(pgrep -P "$door" rtmp-session | head -n 1)
+	eventually 10 is_merging "$pid"
+	wait "$!"
+	jq -e '.began == 70 and .lost == 0' load
+	eventually 20 all_ended 70
+	for i in 1 35 70; do
+		before=$(ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 "s$i.flv")
+		after=$(jq -s "[.[] | select(.event == \"publish.ended\" and .stream == \"s$i\").frames] | add" events)
+		[ "$before" = "$after" ]
+	done
+}
+# 78 messages a second come: far fewer wakes.
+is_merging() {
+	local before after
+	before=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$1/status")
+	read -rt 1 <> <(:) || :
+	after=$(sed -n 's/^voluntary_ctxt_switches:\t//p' "/proc/$1/status")
+	((after - before < 40))
+}
+all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' events)" = "$1" ]; }
+
+@test "a program that closes its input and goes on costs its keeper no time" {
+	local keeper ticks
+	open_door -- sh -c 'exec <&-; exec sleep 60'
+	publish alice -re 3>&- &
+	wait_event events 10 '.event=="publish.started"'
+	keeper=$(pgrep -P "$door" -f 'rtmp-keeper alice')
+	wait "$!"
+	read -r ticks _ <"/proc/$keeper/schedstat"
+	((ticks < 1000000000)) || { echo "$((ticks / 1000000)) ms in 4 s"; false; }
+}
+
 @test "a session and a keeper that are killed cost their stream a moment, and no other" {
 	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
 	publish bob -re 3>&- &
