@@ -14,9 +14,10 @@
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 static const char *const kinds[] = { [CHAT_AUTH] = "auth", [CHAT_MESSAGE] = "message",
-	[CHAT_EMOTE] = "emote", [CHAT_DELETE] = "delete", [CHAT_TIMEOUT] = "timeout",
+	[CHAT_EMOTE] = "emote", [CHAT_HELD] = "held", [CHAT_DELETE] = "delete", [CHAT_TIMEOUT] = "timeout",
 	[CHAT_BAN] = "ban", [CHAT_UNBAN] = "unban", [CHAT_CLEAR] = "clear", [CHAT_MODES] = "modes",
-	[CHAT_PIN] = "pin", [CHAT_UNPIN] = "unpin", [CHAT_SUB] = "sub", [CHAT_GIFT] = "gift",
+	[CHAT_PIN] = "pin", [CHAT_UNPIN] = "unpin",
+	[CHAT_APPROVE] = "approve", [CHAT_DENY] = "deny", [CHAT_SUB] = "sub", [CHAT_GIFT] = "gift",
 	[CHAT_RAID] = "raid" };
 
 static const struct {
@@ -28,6 +29,11 @@ static const struct {
 	{ "text_too_long", "A message has 500 characters at most." },
 	{ "text_refused", "The message holds characters that are not let through." },
 	{ "blocked_word", "There is a word in it that is not written here." },
+	{ "links_refused", "Links are not written here now." },
+	{ "emote_unknown", "There is no such emote here." },
+	{ "held", "A moderator looks at it first." },
+	{ "held_denied", "A moderator did not let it through." },
+	{ "held_expired", "No moderator looked at it in time." },
 	{ "field_missing", "A field of the message is missing or out of bounds." },
 	{ "login_required", "Log in to write." },
 	{ "token_refused", "The token is not good here; get a new one." },
@@ -70,6 +76,26 @@ chat_kind(const char *text)
 
 	for (i = 1; i < COUNT(kinds); i++)
 		if (!strcmp(kinds[i], text))
+			return (int)i;
+	return -EINVAL;
+}
+
+static const char *const links[] = { [CHAT_LINKS_ALL] = "all", [CHAT_LINKS_SUBS] = "subs",
+	[CHAT_LINKS_MODS] = "mods", [CHAT_LINKS_HOLD] = "hold" };
+
+const char *
+chat_links_text(enum chat_links who)
+{
+	return links[who];
+}
+
+int
+chat_links(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(links); i++)
+		if (!strcmp(links[i], text))
 			return (int)i;
 	return -EINVAL;
 }
@@ -165,17 +191,24 @@ take_text(struct chat_ask *a, const json_t *o)
 	return NULL;
 }
 
-static bool
-emote_good(const char *s)
+bool
+chat_emote_good(const char *s)
 {
-	return *s && s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:-")] == '\0';
+	return *s && s[strspn(s, CHAT_EMOTE_CHARS)] == '\0';
 }
 
 static bool
 take_modes(struct chat_ask *a, const json_t *o)
 {
+	const json_t *who = json_object_get(o, "links");
+	const char *text = json_string_value(who);
 	int64_t n = 0;
 
+	a->has_links = who != NULL;
+	if (who && (!text || (n = chat_links(text)) < 0))
+		return false;
+	a->modes.links = (enum chat_links)n;
+	n = 0;
 	a->has_slow = json_object_get(o, "slow") != NULL;
 	if (a->has_slow && !whole(&n, o, "slow", 0, CHAT_SLOW_MAX_S))
 		return false;
@@ -188,7 +221,7 @@ take_modes(struct chat_ask *a, const json_t *o)
 	return flag(&a->modes.subs, &a->has_subs, o, "subs") &&
 		flag(&a->modes.emote, &a->has_emote, o, "emote") &&
 		flag(&a->modes.unique, &a->has_unique, o, "unique") &&
-		(a->has_slow || a->has_followers || a->has_subs || a->has_emote || a->has_unique);
+		(a->has_slow || a->has_followers || a->has_subs || a->has_emote || a->has_unique || a->has_links);
 }
 
 /* Somebody else's event: who, under which name, which tier, how many. */
@@ -220,7 +253,7 @@ take(struct chat_ask *a, const json_t *o)
 		return "bad_message";
 	if (!word(a->ref, CHAT_REF_MAX, o, "ref"))
 		return "field_missing";
-	if ((kind = chat_kind(type)) < 0)
+	if ((kind = chat_kind(type)) < 0 || kind == CHAT_HELD)
 		return "unknown_type";
 	a->kind = (enum chat_kind)kind;
 	if (!word(a->user, TICKET_USER_MAX, o, "user") || !word(a->reason, CHAT_REASON_MAX, o, "reason"))
@@ -236,11 +269,13 @@ take(struct chat_ask *a, const json_t *o)
 	case CHAT_MESSAGE:
 		return take_text(a, o);
 	case CHAT_EMOTE:
-		if (!word(a->emote, CHAT_EMOTE_MAX, o, "emote") || !emote_good(a->emote))
+		if (!word(a->emote, CHAT_EMOTE_MAX, o, "emote") || !chat_emote_good(a->emote))
 			return "field_missing";
 		return NULL;
 	case CHAT_DELETE:
 	case CHAT_PIN:
+	case CHAT_APPROVE:
+	case CHAT_DENY:
 		return a->has_id ? NULL : "field_missing";
 	case CHAT_TIMEOUT:
 		return *a->user && whole(&a->seconds, o, "seconds", 1, CHAT_TIMEOUT_MAX_S) ? NULL : "field_missing";

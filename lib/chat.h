@@ -18,11 +18,13 @@
 #define CHAT_REASON_MAX 200  /* bytes */
 #define CHAT_REF_MAX 64      /* bytes */
 #define CHAT_EMOTE_MAX 32    /* bytes */
+#define CHAT_EMOTE_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:-"
 #define CHAT_FRAME_MAX 8192  /* bytes of a WebSocket message: every character as two \\uXXXX */
 #define CHAT_TIMEOUT_MAX_S (14 * 24 * 3600)
 #define CHAT_SLOW_MAX_S 120
 #define CHAT_FOLLOWERS_MAX_MIN 129600
 #define CHAT_GIFTS_MAX 1000
+#define CHAT_SPOTS_MAX 20     /* emotes within a text */
 
 /* When it was said, and a number within the millisecond: "1764000000000-0", as Redis Streams have it. */
 struct chat_id {
@@ -37,6 +39,7 @@ enum chat_kind {
 	CHAT_AUTH = 1,
 	CHAT_MESSAGE, /* anybody with a token */
 	CHAT_EMOTE,
+	CHAT_HELD,   /* a message that moderators look at first; nobody says it himself */
 	CHAT_DELETE, /* moderators */
 	CHAT_TIMEOUT,
 	CHAT_BAN,
@@ -45,6 +48,8 @@ enum chat_kind {
 	CHAT_MODES,
 	CHAT_PIN,
 	CHAT_UNPIN,
+	CHAT_APPROVE, /* it becomes a message */
+	CHAT_DENY,
 	CHAT_SUB, /* the service that knows of them */
 	CHAT_GIFT,
 	CHAT_RAID,
@@ -52,10 +57,21 @@ enum chat_kind {
 const char *chat_kind_text(enum chat_kind);
 int chat_kind(const char *text); /* -EINVAL */
 
+enum chat_links { CHAT_LINKS_ALL, CHAT_LINKS_SUBS, CHAT_LINKS_MODS, CHAT_LINKS_HOLD };
+const char *chat_links_text(enum chat_links);
+int chat_links(const char *text); /* -EINVAL */
+
 struct chat_modes {
 	int slow_s;        /* between two messages of a person; 0: off */
 	int followers_min; /* follows for so many minutes or more; -1: off */
 	bool subs, emote, unique;
+	enum chat_links links; /* who may write them */
+};
+
+/* Characters (code points) from to below to of a text that are an emote; borrowed. */
+struct chat_spot {
+	const char *name, *url; /* url: NULL where it has no picture */
+	int from, to;
 };
 
 struct chat_ask {
@@ -71,11 +87,15 @@ struct chat_ask {
 	int64_t seconds; /* timeout */
 	int tier, count; /* sub, gift; the viewers of a raid */
 	struct chat_modes modes;
-	bool has_slow, has_followers, has_subs, has_emote, has_unique;
+	bool has_slow, has_followers, has_subs, has_emote, has_unique, has_links;
+	const char *why; /* it is held */
+	struct chat_spot spots[CHAT_SPOTS_MAX];
+	int spot_count;
 };
 
 int chat_read(struct chat_ask *, const char *text, size_t n, const char **notice);
 
+bool chat_emote_good(const char *name);
 const char *chat_notice_text(const char *notice); /* a refusal's id in words for people */
 
 #endif

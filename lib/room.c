@@ -96,13 +96,20 @@ room_ref(const char *user, const char *ref)
 }
 
 static void
+hide(struct room *r, struct line *l)
+{
+	r->held -= l->kind == CHAT_HELD && !l->dead;
+	l->dead = true;
+}
+
+static void
 hide_user(struct room *r, const char *user) /* NULL: everybody */
 {
 	uint64_t n;
 
 	for (n = r->first; n < r->head; n++)
-		if (is_said(line_at(r, n)->kind) && (!user || !strcmp(line_at(r, n)->user, user)))
-			line_at(r, n)->dead = true;
+		if (is_personal(line_at(r, n)->kind) && (!user || !strcmp(line_at(r, n)->user, user)))
+			hide(r, line_at(r, n));
 }
 
 static int
@@ -126,6 +133,12 @@ ban_put(struct room *r, const char *user, int64_t until_ms, bool by_owner)
 	return 0;
 }
 
+static void
+held_of(const struct line *l, struct room_held *h)
+{
+	*h = (struct room_held){ l->id, l->user, (const char *)l->frame + l->head, l->size - l->head };
+}
+
 static const char *
 field(const json_t *o, const char *key)
 {
@@ -141,13 +154,19 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 	const char *user = field(o, "user"), *role = field(o, "role");
 	const json_t *message;
 	struct chat_id target;
+	int links;
 	struct line *l;
 	struct ban *b;
 
 	switch (kind) {
+	case CHAT_MESSAGE: /* it may have been held */
 	case CHAT_DELETE:
-		if (chat_id_read(&target, field(o, "target")) == 0 && (l = room_line(r, target)))
-			l->dead = true;
+	case CHAT_DENY:
+		if (chat_id_read(&target, field(o, kind == CHAT_MESSAGE ? "held" : "target")) == 0 &&
+			(l = room_line(r, target)) && (kind == CHAT_DELETE || l->kind == CHAT_HELD)) {
+			hide(r, l);
+			r->denied = kind == CHAT_DENY ? l : NULL;
+		}
 		return 0;
 	case CHAT_TIMEOUT:
 	case CHAT_BAN:
@@ -164,12 +183,14 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 		hide_user(r, NULL);
 		return 0;
 	case CHAT_MODES:
+		links = chat_links(field(o, "links"));
 		r->modes = (struct chat_modes){
 			.slow_s = (int)json_integer_value(json_object_get(o, "slow")),
 			.followers_min = (int)json_integer_value(json_object_get(o, "followers")),
 			.subs = json_is_true(json_object_get(o, "subs")),
 			.emote = json_is_true(json_object_get(o, "emote")),
 			.unique = json_is_true(json_object_get(o, "unique")),
+			.links = links < 0 ? CHAT_LINKS_ALL : (enum chat_links)links,
 		};
 		return 0;
 	case CHAT_PIN:
@@ -216,7 +237,7 @@ room_apply(struct room *r, struct chat_id id, const char *body, size_t n)
 	int kind = chat_kind(field(o, "type")), e = -EBADMSG;
 	struct line *l;
 
-	if (kind < 0 || kind == CHAT_AUTH)
+	if (kind < 0 || kind == CHAT_AUTH || kind == CHAT_APPROVE)
 		goto out;
 	e = -EEXIST;
 	if (chat_id_order(id, r->last) <= 0)
@@ -224,12 +245,17 @@ room_apply(struct room *r, struct chat_id id, const char *body, size_t n)
 	e = -ENOMEM;
 	if (!(l = line_make(id, (enum chat_kind)kind, o, body, n)))
 		goto out;
-	e = apply_effect(r, l->kind, o);
+	r->denied = NULL;
 	if (r->head - r->first == ROOM_KEEP) {
 		r->floor = line_at(r, r->first)->id;
+		hide(r, line_at(r, r->first));
 		free(line_at(r, r->first++));
 	}
+	e = apply_effect(r, l->kind, o);
 	r->ring[r->head++ % ROOM_KEEP] = l;
+	r->held += l->kind == CHAT_HELD;
+	if (is_secret(l->kind))
+		r->secret_end = r->head;
 	r->last = id;
 	r->batch.to = 0; /* others may be dead now */
 out:
@@ -255,6 +281,70 @@ room_restore(struct room *r, const char *body, size_t n)
 		e = apply_effect(r, (enum chat_kind)kind, o);
 	json_decref(o);
 	return e;
+}
+
+bool
+room_held(const struct room *r, uint64_t *at, int64_t now_ms, struct room_held *h)
+{
+	uint64_t n = *at < r->first ? r->first : *at;
+
+	if (!r->held)
+		return false;
+	while (n < r->head && !is_waiting(line_at(r, n), now_ms))
+		n++;
+	*at = n + 1;
+	if (n >= r->head)
+		return false;
+	held_of(line_at(r, n), h);
+	return true;
+}
+
+bool
+room_held_over(struct room *r, int64_t now_ms, struct room_held *h)
+{
+	struct line *l;
+	uint64_t n;
+
+	for (n = r->first; r->held && n < r->head; n++) {
+		l = line_at(r, n);
+		if (l->kind != CHAT_HELD || l->dead || is_waiting(l, now_ms))
+			continue;
+		hide(r, l);
+		held_of(l, h);
+		if (l->id.ms + 2 * ROOM_HELD_MS > (uint64_t)now_ms) /* else nobody waits any more */
+			return true;
+	}
+	return false;
+}
+
+bool
+room_denied(const struct room *r, struct room_held *h)
+{
+	if (r->denied)
+		held_of(r->denied, h);
+	return r->denied;
+}
+
+bool
+room_can_hold(const struct room *r, const char *user, int64_t now_ms)
+{
+	uint64_t at = 0;
+	struct room_held h;
+	int all = 0, his = 0;
+
+	while (room_held(r, &at, now_ms, &h)) {
+		all++;
+		his += !strcmp(h.user, user);
+	}
+	return all < ROOM_HELD_MAX && his < ROOM_HELD_OF_ONE;
+}
+
+const char *
+room_author(const struct room *r, struct chat_id id)
+{
+	const struct line *l = room_line(r, id);
+
+	return l ? l->user : NULL;
 }
 
 uint64_t
@@ -295,19 +385,20 @@ room_after(const struct room *r, struct chat_id id, uint64_t *at)
 }
 
 static bool
-is_sent(const struct line *l, bool whole)
+is_sent(const struct line *l, bool whole, bool secret)
 {
-	return !l->dead && (whole || is_said(l->kind));
+	return !l->dead && (is_secret(l->kind) ? secret : whole || is_said(l->kind));
 }
 
 size_t
-room_batch(struct room *r, uint64_t *at, uint64_t joined, const uint8_t **frames)
+room_batch(struct room *r, uint64_t *at, uint64_t joined, bool moderator, const uint8_t **frames)
 {
-	bool whole = *at >= joined;
+	bool whole = *at >= joined, secret = moderator && whole && *at < r->secret_end;
 	uint64_t from = *at, n = from, end = whole || joined > r->head ? r->head : joined;
 	const struct line *l;
 
-	if (r->batch.to > from && r->batch.from == from && r->batch.whole == whole && r->batch.to <= end) {
+	if (r->batch.to > from && r->batch.from == from && r->batch.whole == whole &&
+		r->batch.secret == secret && r->batch.to <= end) {
 		*at = r->batch.to;
 		*frames = buf_data(&r->batch.frames);
 		return buf_len(&r->batch.frames);
@@ -315,7 +406,7 @@ room_batch(struct room *r, uint64_t *at, uint64_t joined, const uint8_t **frames
 	buf_clear(&r->batch.frames);
 	for (; n < end; n++) {
 		l = line_at(r, n);
-		if (!is_sent(l, whole))
+		if (!is_sent(l, whole, secret))
 			continue;
 		if (buf_len(&r->batch.frames) && buf_len(&r->batch.frames) + l->size > ROOM_BATCH)
 			break;
@@ -325,9 +416,10 @@ room_batch(struct room *r, uint64_t *at, uint64_t joined, const uint8_t **frames
 	r->batch.from = from;
 	r->batch.to = n;
 	r->batch.whole = whole;
+	r->batch.secret = secret;
 	*at = n;
 	*frames = buf_data(&r->batch.frames);
 	if (!buf_len(&r->batch.frames) && n < r->head && n > from)
-		return room_batch(r, at, joined, frames); /* nothing of these counts; what comes after may */
+		return room_batch(r, at, joined, moderator, frames); /* nothing of these counts; what comes after may */
 	return buf_len(&r->batch.frames);
 }

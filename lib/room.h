@@ -26,6 +26,9 @@
 #define ROOM_BANS_MAX 100000
 #define ROOM_BODY_MAX 8192
 #define ROOM_BATCH (32 << 10)
+#define ROOM_HELD_MS 300000 /* a message waits for a moderator for so long */
+#define ROOM_HELD_MAX 50    /* so many do in a room, and of a person */
+#define ROOM_HELD_OF_ONE 3
 #define ROOM_RESENT_MS (5 * 60000) /* a message with the same ref within this is the same message */
 
 struct room;
@@ -41,10 +44,26 @@ const char *room_name(const struct room *);
 struct room_verdict {
 	int64_t until_ms;
 	struct chat_id twin;
+	const char *hold; /* it may be, when a moderator lets it: why */
 };
 bool room_bans(const struct room *, const char *user); /* or gave him time out */
 const char *room_judge(struct room *, const struct ticket *, const struct chat_ask *, int64_t now_ms,
 	struct room_verdict *);
+
+/*
+ * Held messages are entries that only moderators are shown.  Approving one makes it a message, denying
+ * it, or the time, ends it.
+ */
+struct room_held { /* borrowed until the next call that changes the room */
+	struct chat_id id;
+	const char *user, *entry;
+	size_t n;
+};
+bool room_can_hold(const struct room *, const char *user, int64_t now_ms);
+bool room_held(const struct room *, uint64_t *at, int64_t now_ms, struct room_held *); /* from *at on */
+bool room_held_over(struct room *, int64_t now_ms, struct room_held *); /* one whose time is over */
+bool room_denied(const struct room *, struct room_held *);              /* by the newest entry */
+const char *room_author(const struct room *, struct chat_id);           /* NULL: there is no such line */
 
 /* The entry that an ask becomes; -EMSGSIZE. */
 int room_body(const struct room *, char body[ROOM_BODY_MAX], const struct chat_ask *,
@@ -72,9 +91,9 @@ int room_after(const struct room *, struct chat_id, uint64_t *at);
 /*
  * Frames from *at on, ROOM_BATCH bytes of them or one, borrowed until the next call with this room;
  * *at moves past them.  Below "joined" only what was said counts: a newcomer has nothing to delete.
- * 0 bytes: nothing is left to send.
+ * A moderator is shown what is held, too.  0 bytes: nothing is left to send.
  */
-size_t room_batch(struct room *, uint64_t *at, uint64_t joined, const uint8_t **frames);
+size_t room_batch(struct room *, uint64_t *at, uint64_t joined, bool moderator, const uint8_t **frames);
 
 void room_say_modes(const struct room *, struct json *); /* as fields of an object */
 void room_say_pin(const struct room *, struct json *);

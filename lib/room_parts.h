@@ -31,9 +31,13 @@ struct room {
 	struct table bans;
 	struct chat_modes modes;
 	char *pin; /* the pinned message, JSON; NULL: none */
+	size_t held;         /* how many wait */
+	uint64_t secret_end; /* after the last line that is not for everybody */
+	struct line *denied; /* by the newest entry; NULL: none */
 	struct {
 		uint64_t from, to;
 		bool whole; /* with what is no message */
+		bool secret; /* and with what is held */
 		struct buf frames;
 	} batch;
 };
@@ -49,6 +53,26 @@ static inline bool
 is_said(enum chat_kind kind)
 {
 	return kind == CHAT_MESSAGE || kind == CHAT_EMOTE || kind >= CHAT_SUB;
+}
+
+/* What goes with the person. */
+static inline bool
+is_personal(enum chat_kind kind)
+{
+	return is_said(kind) || kind == CHAT_HELD;
+}
+
+/* For moderators only. */
+static inline bool
+is_secret(enum chat_kind kind)
+{
+	return kind == CHAT_HELD || kind == CHAT_DENY;
+}
+
+static inline bool
+is_waiting(const struct line *l, int64_t now_ms)
+{
+	return l->kind == CHAT_HELD && !l->dead && l->id.ms + ROOM_HELD_MS > (uint64_t)now_ms;
 }
 
 struct line *room_line(const struct room *, struct chat_id); /* NULL: not there */

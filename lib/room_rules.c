@@ -1,4 +1,5 @@
 /* Who may say what in a room, and the entry that it becomes. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include <jansson.h>
 
 #include "room_parts.h"
+#include "text.h"
 
 /* Who may not speak; bans that are over are forgotten on the way. */
 static struct ban *
@@ -52,6 +54,12 @@ judge_message(struct room *r, const struct ticket *t, const struct chat_ask *a, 
 		return "followers_only";
 	if (r->modes.emote && a->kind != CHAT_EMOTE)
 		return "emote_only";
+	if (r->modes.links != CHAT_LINKS_ALL && a->kind == CHAT_MESSAGE && text_link(a->text, strlen(a->text))) {
+		if (r->modes.links == CHAT_LINKS_HOLD)
+			v->hold = "link";
+		else if (r->modes.links == CHAT_LINKS_MODS || !t->tier)
+			return "links_refused";
+	}
 	for (n = r->head; r->modes.unique && a->kind == CHAT_MESSAGE && n > r->first; n--)
 		if (line_at(r, n - 1)->said == said && !line_at(r, n - 1)->dead)
 			return "unique_only";
@@ -78,7 +86,8 @@ room_judge(struct room *r, const struct ticket *t, const struct chat_ask *a, int
 	} else if (t->role < TICKET_MOD || a->kind == CHAT_AUTH) {
 		return "no_permission";
 	}
-	if (a->has_id && (!(l = room_line(r, a->id)) || l->dead || !is_said(l->kind)))
+	if (a->has_id && (!(l = room_line(r, a->id)) || l->dead ||
+		!(a->kind == CHAT_APPROVE || a->kind == CHAT_DENY ? is_waiting(l, now_ms) : is_said(l->kind))))
 		return "message_unknown";
 	if ((a->kind == CHAT_BAN || a->kind == CHAT_TIMEOUT) && r->bans.count >= ROOM_BANS_MAX &&
 		!table_find(&r->bans, a->user))
@@ -100,6 +109,7 @@ say_modes(struct json *j, const struct chat_modes *m)
 	json_bool(j, "subs", m->subs);
 	json_bool(j, "emote", m->emote);
 	json_bool(j, "unique", m->unique);
+	json_str(j, "links", chat_links_text(m->links));
 }
 
 void
@@ -155,6 +165,7 @@ say_moderation(const struct room *r, struct json *j, const struct chat_ask *a, c
 		m.subs = a->has_subs ? a->modes.subs : m.subs;
 		m.emote = a->has_emote ? a->modes.emote : m.emote;
 		m.unique = a->has_unique ? a->modes.unique : m.unique;
+		m.links = a->has_links ? a->modes.links : m.links;
 		say_modes(j, &m);
 	}
 	if (a->has_id)
@@ -173,6 +184,50 @@ say_moderation(const struct room *r, struct json *j, const struct chat_ask *a, c
 		json_raw(j, "message", (const char *)l->frame + l->head);
 }
 
+/* A held message is said, now, in its author's name. */
+static int
+approved(const struct room *r, char body[ROOM_BODY_MAX], const struct chat_ask *a, const struct ticket *t,
+	int64_t now_ms)
+{
+	const struct line *l = room_line(r, a->id);
+	json_t *o = l ? json_loadb((const char *)l->frame + l->head, l->size - l->head, 0, NULL) : NULL;
+	size_t n;
+
+	json_object_set(o, "held", json_object_get(o, "id"));
+	json_object_del(o, "id");
+	json_object_del(o, "why");
+	json_object_set_new(o, "type", json_string(chat_kind_text(CHAT_MESSAGE)));
+	json_object_set_new(o, "ts", json_integer(now_ms));
+	json_object_set_new(o, "by", json_string(t->user));
+	n = o ? json_dumpb(o, body, ROOM_BODY_MAX, JSON_COMPACT) : 0;
+	json_decref(o);
+	return n && n <= ROOM_BODY_MAX ? (int)n : -EMSGSIZE;
+}
+
+static void
+say_spots(struct json *j, const struct chat_ask *a)
+{
+	char text[CHAT_SPOTS_MAX * 256];
+	struct json spot;
+	size_t n = 0;
+	int i;
+
+	if (!a->spot_count)
+		return;
+	for (i = 0; i < a->spot_count; i++) {
+		text[n++] = i ? ',' : '[';
+		json_begin(&spot, text + n, sizeof(text) - n - 1);
+		json_str(&spot, "emote", a->spots[i].name);
+		json_int(&spot, "from", a->spots[i].from);
+		json_int(&spot, "to", a->spots[i].to);
+		json_str(&spot, "url", a->spots[i].url);
+		n += (size_t)json_end(&spot);
+	}
+	text[n] = ']';
+	text[n + 1] = '\0';
+	json_raw(j, "emotes", text);
+}
+
 int
 room_body(const struct room *r, char body[ROOM_BODY_MAX], const struct chat_ask *a,
 	const struct ticket *t, int64_t now_ms)
@@ -180,15 +235,19 @@ room_body(const struct room *r, char body[ROOM_BODY_MAX], const struct chat_ask 
 	char text[CHAT_ID_TEXT];
 	struct json j;
 
+	if (a->kind == CHAT_APPROVE)
+		return approved(r, body, a, t, now_ms);
 	json_begin(&j, body, ROOM_BODY_MAX);
 	json_str(&j, "type", chat_kind_text(a->kind));
 	json_int(&j, "ts", now_ms);
-	if (a->kind == CHAT_MESSAGE || a->kind == CHAT_EMOTE) {
+	if (a->kind == CHAT_MESSAGE || a->kind == CHAT_EMOTE || a->kind == CHAT_HELD) {
 		say_author(&j, t);
-		if (a->kind == CHAT_MESSAGE)
-			json_str(&j, "text", a->text);
-		else
+		if (a->kind == CHAT_EMOTE)
 			json_str(&j, "emote", a->emote);
+		else
+			json_str(&j, "text", a->text);
+		say_spots(&j, a);
+		json_str(&j, "why", a->why);
 		if (a->has_id)
 			json_str(&j, "reply", chat_id_text(text, a->id));
 	} else if (a->kind >= CHAT_SUB) {

@@ -1,5 +1,7 @@
 #include "text.h"
 
+#include <string.h>
+
 size_t
 text_char(const char *s, size_t n, uint32_t *code)
 {
@@ -117,4 +119,92 @@ text_cut(const char *s, size_t n, size_t max)
 	while (max && ((unsigned char)s[max] & 0xc0) == 0x80)
 		max--;
 	return max;
+}
+
+/* Small Latin letters and points; 0 for what cannot be seen. */
+static uint32_t
+link_char(uint32_t c)
+{
+	if (text_hidden(c) || c == 0xad)
+		return 0;
+	if (c >= 0xff01 && c <= 0xff5e) /* full width */
+		c -= 0xfee0;
+	if (c == 0x3002 || c == 0xff61)
+		return '.';
+	return c >= 'A' && c <= 'Z' ? c + 32 : c;
+}
+
+static bool
+is_name(uint32_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c >= 0xa1;
+}
+
+/* Endings of names that mean a site wherever they stand; others need a path. */
+static bool
+is_ending(const char *s)
+{
+	static const char all[] = " com net org info biz tv gg gl ly me io co dev app xyz site online shop live "
+		"link club top vip cc ru de uk fr pl nl eu br ua cn jp kr se es ca ch at be cz ";
+	char word[16] = " ";
+	size_t n = strlen(s);
+
+	if (!n || n > sizeof(word) - 3)
+		return false;
+	memcpy(word + 1, s, n);
+	memcpy(word + 1 + n, " ", 2);
+	return strstr(all, word);
+}
+
+bool
+text_link(const char *s, size_t n)
+{
+	char label[16] = ""; /* behind the last point, if it is short and of letters */
+	size_t len, size = 0, points = 0;
+	bool letters = false, ending = false, before;
+	uint32_t c, next;
+
+	for (;; s += len, n -= len) {
+		if ((len = text_char(s, n, &next)) && !(c = link_char(next)))
+			continue;
+		if (!len)
+			c = ' ';
+		if (is_name(c)) {
+			letters = (letters || !size) && c >= 'a' && c <= 'z';
+			if (size < sizeof(label) - 1)
+				label[size] = (char)c;
+			size++;
+		} else if (c == '.' && size) {
+			if (!points && size == 3 && !memcmp(label, "www", 3))
+				return true;
+			label[size < sizeof(label) ? size : 0] = '\0';
+			ending = points++ && letters && is_ending(label);
+			size = 0;
+		} else {
+			label[size < sizeof(label) ? size : 0] = '\0';
+			before = points && letters && size > 1;
+			if ((before && (c == '/' || is_ending(label))) || (ending && !size)) /* or a full stop behind */
+				return true;
+			if (c == ':' && size && n > 2 && s[1] == '/' && s[2] == '/')
+				return true;
+			size = points = 0;
+			ending = false;
+		}
+		if (!len)
+			return false;
+	}
+}
+
+size_t
+text_line(const char **text, size_t *n, const char **line)
+{
+	const char *end = memchr(*text, '\n', *n);
+	size_t len = end ? (size_t)(end - *text) : *n;
+
+	*line = *text;
+	*n -= len + (end != NULL);
+	*text += len + (end != NULL);
+	while (len && ((*line)[len - 1] == ' ' || (*line)[len - 1] == '\r'))
+		len--;
+	return len;
 }

@@ -25,6 +25,15 @@ bool text_hidden(uint32_t code); /* shows nothing and takes no room */
 size_t text_count(const char *s, size_t n);
 bool text_blank(const char *s, size_t n); /* nothing that is seen */
 
+/*
+ * Has it a link, or what a reader would take for one: a scheme and ://, www., a name that ends like
+ * many sites' or has a path behind it.  Who breaks it up ("example . com") is not found out.
+ */
+bool text_link(const char *s, size_t n);
+
+/* The next line without its end and the blanks before that; its length.  *n has to be above 0. */
+size_t text_line(const char **text, size_t *n, const char **line);
+
 /* The longest length of at most max bytes that ends with a whole character. */
 size_t text_cut(const char *s, size_t n, size_t max);
 

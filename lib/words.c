@@ -9,7 +9,7 @@
 
 struct word {
 	char room[65]; /* empty: every room */
-	bool open;     /* goes on as it likes */
+	bool begun, open; /* anything may be before it, and behind */
 	size_t n;
 	uint32_t code[];
 };
@@ -57,6 +57,7 @@ word_add(struct words *w, const char *s, size_t n)
 	uint32_t code[WORDS_LINE_MAX];
 	struct word *word, **all;
 	size_t room = 0;
+	bool begun, open;
 	int count;
 
 	if (n > WORDS_LINE_MAX)
@@ -67,8 +68,11 @@ word_add(struct words *w, const char *s, size_t n)
 		if (room < 2 || room > 65 || room == n)
 			return -EBADMSG;
 	}
-	if ((count = spell(code, s + room + (room > 0), n - room - (room > 0))) <= 0 ||
-		(count == 1 && code[0] == '*'))
+	if ((count = spell(code, s + room + (room > 0), n - room - (room > 0))) <= 0)
+		return -EBADMSG;
+	begun = code[0] == '*';
+	open = count > 1 && code[count - 1] == '*';
+	if ((count -= begun + open) <= 0)
 		return -EBADMSG;
 	if (w->count == WORDS_MAX)
 		return -E2BIG;
@@ -80,9 +84,10 @@ word_add(struct words *w, const char *s, size_t n)
 	}
 	if (!(word = calloc(1, sizeof(*word) + (size_t)count * sizeof(uint32_t))))
 		return -ENOMEM;
-	word->open = code[count - 1] == '*';
-	word->n = (size_t)count - word->open;
-	memcpy(word->code, code, word->n * sizeof(uint32_t));
+	word->begun = begun;
+	word->open = open;
+	word->n = (size_t)count;
+	memcpy(word->code, code + begun, word->n * sizeof(uint32_t));
 	if (room)
 		memcpy(word->room, s + 1, room - 1);
 	w->all[w->count++] = word;
@@ -93,21 +98,16 @@ int
 words_new(struct words **out, const char *text, size_t n, int *line)
 {
 	struct words *w = calloc(1, sizeof(*w));
-	const char *end;
+	const char *s;
 	size_t len;
 	int r = 0;
 
 	if (!w)
 		return -ENOMEM;
-	for (*line = 1; n && r == 0; ++*line) {
-		end = memchr(text, '\n', n);
-		len = end ? (size_t)(end - text) : n;
-		n -= len + (end != NULL);
-		while (len && (text[len - 1] == ' ' || text[len - 1] == '\r'))
-			len--;
-		if (len && *text != '#' && (r = word_add(w, text, len)) < 0)
+	for (*line = 1; n; ++*line) {
+		len = text_line(&text, &n, &s);
+		if (len && *s != '#' && (r = word_add(w, s, len)) < 0)
 			break;
-		text = end ? end + 1 : text;
 	}
 	if (r < 0)
 		words_free(&w);
@@ -140,7 +140,7 @@ word_in(const struct word *w, const uint32_t *code, size_t n)
 		end = at + w->n;
 		if (memcmp(code + at, w->code, w->n * sizeof(uint32_t)))
 			continue;
-		if (at && is_letter(code[at - 1]) && is_letter(code[at]))
+		if (!w->begun && at && is_letter(code[at - 1]) && is_letter(code[at]))
 			continue;
 		if (w->open || end == n || !is_letter(code[end]) || !is_letter(code[end - 1]))
 			return true;

@@ -3,6 +3,7 @@
  *
  *   word           in every room, as a whole word or several
  *   word*          and whatever it goes on with
+ *   *word*         anywhere within others
  *   @alice word    in the room alice only
  *   # a remark
  *

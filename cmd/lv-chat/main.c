@@ -45,9 +45,11 @@ static const struct command {
 	{ "ban", " USER [REASON]", HOW_ONE, 1, 2 },
 	{ "unban", " USER", HOW_ONE, 1, 1 },
 	{ "clear", "", HOW_ONE, 0, 0 },
-	{ "modes", " NAME=VALUE...", HOW_ONE, 1, 5 },
+	{ "modes", " NAME=VALUE...", HOW_ONE, 1, 6 },
 	{ "pin", " ID", HOW_ONE, 1, 1 },
 	{ "unpin", "", HOW_ONE, 0, 0 },
+	{ "approve", " ID", HOW_ONE, 1, 1 },
+	{ "deny", " ID", HOW_ONE, 1, 1 },
 };
 
 static struct source {
@@ -166,7 +168,7 @@ take_mode(json_t *ask, const char *word)
 	long n;
 
 	if (!value || (size_t)(value - word) >= sizeof(name))
-		die(EX_USAGE, 0, "modes: \"%s\": like slow=30, followers=10, subs=on, emote=on, unique=off", word);
+		die(EX_USAGE, 0, "modes: \"%s\": like slow=30, followers=10, subs=on, emote=on, unique=off, links=hold", word);
 	snprintf(name, sizeof(name), "%.*s", (int)(value - word), word);
 	value++;
 	n = strtol(value, &end, 10);
@@ -176,6 +178,10 @@ take_mode(json_t *ask, const char *word)
 		else if (*end || end == value)
 			die(EX_USAGE, 0, "modes: %s: a number, or off", name);
 		json_object_set_new(ask, name, json_integer(n));
+	} else if (!strcmp(name, "links")) {
+		if (chat_links(value) < 0)
+			die(EX_USAGE, 0, "modes: links: all, subs, mods or hold");
+		json_object_set_new(ask, name, json_string(value));
 	} else if (!strcmp(value, "on") || !strcmp(value, "off")) {
 		json_object_set_new(ask, name, json_boolean(!strcmp(value, "on")));
 	} else {
@@ -187,7 +193,7 @@ static void
 take_one(const struct command *c, char **args)
 {
 	json_t *ask = json_pack("{ss}", "type", c->name);
-	bool by_id = !strcmp(c->name, "delete") || !strcmp(c->name, "pin");
+	bool by_id = !strcmp(c->operands, " ID");
 	const char *reason = NULL;
 	char *end, *text;
 
@@ -254,7 +260,7 @@ main(int argc, char **argv)
 	opt_mixed = true;
 	args = opt_parse(argc, argv, options,
 		"read|send|do|clear|unpin ROOM\n"
-		"       lv-chat [OPTION...] delete|pin ROOM ID | ban|unban ROOM USER [REASON] |\n"
+		"       lv-chat [OPTION...] delete|pin|approve|deny ROOM ID | ban|unban ROOM USER [REASON] |\n"
 		"               timeout ROOM USER SECONDS [REASON] | modes ROOM NAME=VALUE...", 2, 8);
 	c = usage_check(args);
 	source.how = c->how;

@@ -227,7 +227,9 @@ answered(struct talk *t, const json_t *o, const char *type)
 		login_again(t);
 		return false;
 	}
-	if (strcmp(notice, "duplicate")) {
+	if (!strcmp(notice, "held")) {
+		warning(0, "held: %s", message ? message : "");
+	} else if (strcmp(notice, "duplicate")) {
 		complain(0, "%s: %s", notice, message ? message : "refused");
 		t->status = 1;
 	}

@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "buf.h"
+#include "emotes.h"
 #include "metricsd.h"
 #include "rate.h"
 #include "room.h"
@@ -80,7 +81,8 @@ struct hall {
 	struct ev_loop *loop;
 	struct ws *ws;
 	struct ticket_key *key;
-	struct words *blocked; /* NULL: nothing is */
+	struct words *blocked, *suspect; /* refused; held.  NULL: nothing is */
+	struct emotes *emotes;           /* NULL: whatever they are called */
 	struct remote *remote; /* NULL: this box alone */
 	struct books *books;   /* NULL: bans are in the rooms only */
 	struct table places, addresses, users, listeners;
@@ -104,7 +106,7 @@ struct guest {
 	int64_t pinged_ms;
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
-	bool must_login, has_offset, greeted;
+	bool must_login, has_offset, greeted, shown; /* shown: what is held */
 	bool notify, had_inbox; /* is at /notify; and was told what it missed */
 	struct listeners *listeners;
 	struct guest *next_listener;
@@ -122,14 +124,16 @@ int hall_enter(struct guest *);  /* its stream's place; -ENOMEM */
 void hall_leave(struct guest *);
 void hall_said(struct hall *, struct place *); /* there are new entries */
 void hall_known(struct place *);               /* greet who waited */
+void hall_tell_author(struct place *, const struct room_held *, const char *notice);
 size_t hall_viewers(const struct place *);
 int hall_count(struct table *, struct count **, const char *name, int max); /* -EMFILE, -ENOMEM */
 void hall_uncount(struct table *, struct count **);
 
 /* post.c: entries on their way into a room */
 void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
-/* What became of a post: accepted, or the time to wait, or a notice. */
-void hall_posted(struct hall *, struct post *, bool accepted, int64_t wait_ms, const char *notice);
+/* What became of a post: accepted under an id, or (NULL) the time to wait, or a notice. */
+void hall_posted(struct hall *, struct post *, const struct chat_id *, int64_t wait_ms, const char *notice);
+int hall_apply(struct hall *, struct place *, struct chat_id, const char *body, size_t n);
 void hall_announce(struct hall *, struct place *, const struct chat_ask *); /* the operator's word */
 
 /* remote.c: the rooms' entries in Redis, shared with other boxes */
@@ -175,6 +179,7 @@ void guest_writable(void *guest);
 void guest_closed(void *guest);
 void guest_say(struct guest *, const char *text, size_t n);
 void guest_greet(struct guest *);           /* the place is known */
+void guest_show_held(struct guest *, const struct room_held *, const char *type); /* to a moderator */
 void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
 void guest_tick(struct guest *, int64_t now_ms); /* every second */
 void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);

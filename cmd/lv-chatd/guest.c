@@ -116,6 +116,12 @@ guest_wait(struct guest *g, int64_t wait_ms, const char *ref)
 	say_json(g, &j);
 }
 
+static bool
+is_moderator(const struct guest *g)
+{
+	return g->ticket && g->ticket->role >= TICKET_MOD && g->ticket->role != TICKET_SERVICE;
+}
+
 void
 guest_pump(struct guest *g)
 {
@@ -135,7 +141,7 @@ guest_pump(struct guest *g)
 			return;
 		}
 		at = g->at;
-		n = room_batch(g->place->room, &at, g->joined, &frames);
+		n = room_batch(g->place->room, &at, g->joined, is_moderator(g), &frames);
 		if (n && !ws_send(g->conn, frames, n))
 			goto behind;
 		if (at == g->at)
@@ -165,6 +171,38 @@ welcome(struct guest *g, const char *ref)
 	if (ref && *ref)
 		json_str(&j, "ref", ref);
 	say_json(g, &j);
+}
+
+void
+guest_show_held(struct guest *g, const struct room_held *h, const char *type)
+{
+	char text[160], id[CHAT_ID_TEXT];
+	struct json j;
+
+	if (!g->greeted || !is_moderator(g))
+		return;
+	json_begin(&j, text, sizeof(text));
+	json_str(&j, "type", type);
+	json_str(&j, "target", chat_id_text(id, h->id));
+	say_json(g, &j);
+}
+
+/* What waits, and is older than what the guest is going to read.  Bounded: once a connection. */
+static void
+show_all_held(struct guest *g)
+{
+	uint64_t at = 0, end = g->at > g->joined ? g->at : g->joined;
+	uint8_t head[FRAME_HEAD];
+	struct room_held h;
+
+	if (g->shown || !is_moderator(g) || !g->greeted)
+		return;
+	g->shown = true;
+	while (room_held(g->place->room, &at, clock_wall_ms(), &h) && at <= end) {
+		buf_append(&g->out, head, frame_head(head, h.n));
+		buf_append(&g->out, h.entry, h.n);
+	}
+	guest_pump(g);
 }
 
 /* The token says who it is; another person does not take over a connection. */
@@ -199,6 +237,7 @@ login(struct guest *g, const char *token, const char *ref)
 	*g->ticket = t;
 	g->must_login = false;
 	welcome(g, ref);
+	show_all_held(g);
 	if (g->notify && !g->listeners && g->place)
 		notify_enter(g);
 }
@@ -299,6 +338,7 @@ guest_greet(struct guest *g)
 	room_say_modes(room, &j);
 	room_say_pin(room, &j);
 	say_json(g, &j);
+	show_all_held(g);
 }
 
 void
@@ -323,6 +363,36 @@ guest_opened(void *user)
 		notify_enter(g);
 	else if (!g->notify && g->place->known)
 		guest_greet(g);
+}
+
+/*
+ * What its author's place in the room does not decide, but the words: NULL, or the notice that refuses
+ * it.  It may come to be held.
+ */
+static const char *
+look(const struct guest *g, struct chat_ask *a, const struct room_verdict *v, int64_t now_ms)
+{
+	const struct hall *h = g->hall;
+	const char *author;
+
+	if (a->kind == CHAT_EMOTE && !emotes_find(h->emotes, g->stream, a->emote, &a->spots[0]))
+		return "emote_unknown";
+	if (a->kind == CHAT_EMOTE)
+		a->spot_count = a->spots[0].url != NULL;
+	if ((a->kind == CHAT_APPROVE || a->kind == CHAT_DENY) && (author = room_author(g->place->room, a->id)))
+		snprintf(a->user, sizeof(a->user), "%s", author);
+	if (a->kind != CHAT_MESSAGE)
+		return NULL;
+	a->spot_count = emotes_mark(h->emotes, g->stream, a->text, a->spots);
+	if (g->ticket->role != TICKET_VIEWER)
+		return NULL;
+	if (words_in(h->blocked, g->stream, a->text))
+		return "blocked_word";
+	a->why = v->hold ? v->hold : words_in(h->suspect, g->stream, a->text) ? "word" : NULL;
+	if (!a->why)
+		return NULL;
+	a->kind = CHAT_HELD;
+	return room_can_hold(g->place->room, g->ticket->user, now_ms) ? NULL : "busy";
 }
 
 void
@@ -361,9 +431,8 @@ guest_message(void *user, const char *text, size_t n)
 	no = room_judge(g->place->room, g->ticket, &a, now_ms, &v);
 	if (!no && g->hall->books && (a.kind == CHAT_MESSAGE || a.kind == CHAT_EMOTE))
 		no = books_judge(g->hall->books, g->stream, g->ticket, now_ms, &v.until_ms);
-	if (!no && a.kind == CHAT_MESSAGE && g->ticket->role == TICKET_VIEWER &&
-		words_in(g->hall->blocked, g->stream, a.text))
-		no = "blocked_word";
+	if (!no)
+		no = look(g, &a, &v, now_ms);
 	if (no) {
 		guest_notice(g, no, a.ref, &v);
 		return;

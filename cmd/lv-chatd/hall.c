@@ -245,6 +245,20 @@ forget_people(struct place *p, int64_t now_ms)
 	}
 }
 
+/* Nobody looked at it in time. */
+static void
+held_over(struct place *p)
+{
+	struct room_held h;
+	size_t i;
+
+	while (room_held_over(p->room, clock_wall_ms(), &h)) {
+		hall_tell_author(p, &h, "held_expired");
+		for (i = 0; i < p->count; i++)
+			guest_show_held(p->guests[i], &h, "expired");
+	}
+}
+
 static void
 place_tick(struct hall *h, struct place *p, int64_t now_ms)
 {
@@ -258,6 +272,7 @@ place_tick(struct hall *h, struct place *p, int64_t now_ms)
 		tell_viewers(p);
 	if (h->remote && (p->count != p->published || (p->count && h->ticks % VIEWERS_S == 0)))
 		remote_tell_viewers(h->remote, p);
+	held_over(p);
 	if (h->ticks % 60 == 0)
 		forget_people(p, now_ms);
 }

@@ -17,8 +17,10 @@
 #include "whole.h"
 
 #define DRAIN_MS 10000
+#define LIST_MAX (10000 * 256) /* bytes of a file of words or emotes */
 
-static char **listens, *secret_path, *redis_url, *redis_password_path, *db_url, *blocked_path;
+static char **listens, *secret_path, *redis_url, *redis_password_path, *db_url, *blocked_path, *hold_path,
+	*emotes_path;
 static int max_connections = 10000, proxied, login;
 static struct hall hall = { .config = { .history = 50, .per_address = 100, .per_user = 10,
 	.messages = RATE_MAX, .window_ms = 5000, .ping_s = 25 } };
@@ -32,6 +34,8 @@ static const struct poptOption options[] = {
 	{ "redis-password-file", 0, POPT_ARG_STRING, &redis_password_path, 0, "its password is in FILE", "FILE" },
 	{ "db", 'd', POPT_ARG_STRING, &db_url, 0, "keep bans in the database at URL", "URL" },
 	{ "blocked", 'b', POPT_ARG_STRING, &blocked_path, 0, "refuse messages with a word of FILE", "FILE" },
+	{ "hold", 'H', POPT_ARG_STRING, &hold_path, 0, "hold messages with a word of FILE for moderators", "FILE" },
+	{ "emotes", 'E', POPT_ARG_STRING, &emotes_path, 0, "the emotes of the rooms are in FILE", "FILE" },
 	{ "origin", 'o', POPT_ARG_ARGV, &hall.config.origins, 0,
 		"let pages of this origin in; may be repeated (default: all)", "URL" },
 	{ "login", 'L', POPT_ARG_NONE, &login, 0, "nobody reads without a token", NULL },
@@ -124,31 +128,69 @@ share(void)
 		die(EX_OSERR, r, "cannot start");
 }
 
-/* The words that viewers may not write; NULL after a message. */
-static struct words *
-words_read(int *status)
+/* A list, a line each; no path is no list.  An exit status, after a message. */
+static int
+list_read(const char *path, const char *form, int (*make)(void *list, const char *, size_t, int *line), void *list)
 {
-	struct words *words = NULL;
 	struct buf text = { 0 };
-	int line = 0, r = whole_read(blocked_path, WORDS_MAX * WORDS_LINE_MAX, false, &text, NULL);
+	int line = 0, status = EX_OK, r;
 
-	*status = EX_NOINPUT;
-	if (r < 0) {
-		complain(r, "cannot open %s", blocked_path);
-	} else if ((r = words_new(&words, (const char *)buf_data(&text), buf_len(&text), &line)) < 0) {
-		*status = r == -ENOMEM ? EX_OSERR : EX_CONFIG;
-		complain(r == -EBADMSG ? 0 : r, "%s:%d: %s", blocked_path, line,
-			r == -EBADMSG ? "no word, or @ROOM and a word" : "one line too many");
+	if (!path)
+		return EX_OK;
+	if ((r = whole_read(path, LIST_MAX, false, &text, NULL)) < 0) {
+		complain(r, "cannot open %s", path);
+		status = EX_NOINPUT;
+	} else if ((r = make(list, (const char *)buf_data(&text), buf_len(&text), &line)) < 0) {
+		status = r == -ENOMEM ? EX_OSERR : EX_CONFIG;
+		complain(r == -EBADMSG ? 0 : r, "%s:%d: %s", path, line,
+			r == -EBADMSG ? form : "one line too many");
 	}
 	buf_free(&text);
-	return words;
+	return status;
+}
+
+static int
+words_make(void *list, const char *text, size_t n, int *line)
+{
+	return words_new(list, text, n, line);
+}
+
+static int
+emotes_make(void *list, const char *text, size_t n, int *line)
+{
+	return emotes_new(list, text, n, line);
+}
+
+/* The lists as the files have them now; those that are faulty stay as they were. */
+static int
+lists_read(void)
+{
+	static const char words[] = "no word, or @ROOM and a word";
+	struct words *blocked = NULL, *suspect = NULL;
+	struct emotes *emotes = NULL;
+	int no_blocked = list_read(blocked_path, words, words_make, &blocked);
+	int no_suspect = list_read(hold_path, words, words_make, &suspect);
+	int no_emotes = list_read(emotes_path, "not NAME, NAME /PATH, or these behind @ROOM", emotes_make, &emotes);
+
+	if (!no_blocked) {
+		words_free(&hall.blocked);
+		hall.blocked = blocked;
+	}
+	if (!no_suspect) {
+		words_free(&hall.suspect);
+		hall.suspect = suspect;
+	}
+	if (!no_emotes) {
+		emotes_free(&hall.emotes);
+		hall.emotes = emotes;
+	}
+	return no_blocked ? no_blocked : no_suspect ? no_suspect : no_emotes;
 }
 
 static void
 on_reload(struct ev_loop *loop, ev_signal *w, int events)
 {
 	struct ticket_key *key;
-	struct words *words;
 	int status;
 
 	(void)loop;
@@ -159,10 +201,7 @@ on_reload(struct ev_loop *loop, ev_signal *w, int events)
 		ticket_key_free(&hall.key);
 		hall.key = key;
 	}
-	if (blocked_path && (words = words_read(&status))) {
-		words_free(&hall.blocked);
-		hall.blocked = words;
-	}
+	lists_read();
 	notify_ready();
 }
 
@@ -263,7 +302,7 @@ main(int argc, char **argv)
 	usage_check();
 	sig_pipe();
 	raise_files();
-	if (!(hall.key = key_read(&status)) || (blocked_path && !(hall.blocked = words_read(&status))))
+	if (!(hall.key = key_read(&status)) || (status = lists_read()))
 		return status;
 	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
@@ -300,6 +339,8 @@ main(int argc, char **argv)
 	hall_close(&hall);
 	ticket_key_free(&hall.key);
 	words_free(&hall.blocked);
+	words_free(&hall.suspect);
+	emotes_free(&hall.emotes);
 	events_close(1000);
 	return EX_OK;
 }

@@ -79,7 +79,7 @@ post_of(struct guest *g, const struct chat_ask *a)
 }
 
 void
-hall_posted(struct hall *h, struct post *p, bool accepted, int64_t wait_ms, const char *notice)
+hall_posted(struct hall *h, struct post *p, const struct chat_id *id, int64_t wait_ms, const char *notice)
 {
 	struct guest *g = p->guest;
 
@@ -89,12 +89,14 @@ hall_posted(struct hall *h, struct post *p, bool accepted, int64_t wait_ms, cons
 			p->next->prev = p->prev;
 		g->post_count--;
 	}
-	if (accepted && h->books && !p->announced &&
+	if (id && h->books && !p->announced &&
 		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN))
 		books_write(h->books, p);
-	if (accepted && is_moderation(p->kind))
+	if (id && p->kind == CHAT_HELD && g)
+		guest_notice(g, "held", p->ref, &(struct room_verdict){ .twin = *id });
+	else if (id && is_moderation(p->kind))
 		tell_moderation(p);
-	else if (accepted)
+	else if (id)
 		h->messages++;
 	else if (g && notice)
 		guest_notice(g, notice, p->ref, NULL);
@@ -103,11 +105,38 @@ hall_posted(struct hall *h, struct post *p, bool accepted, int64_t wait_ms, cons
 	free(p);
 }
 
+void
+hall_tell_author(struct place *place, const struct room_held *h, const char *notice)
+{
+	const struct guest *g;
+	size_t i;
+
+	for (i = 0; i < place->count; i++) {
+		g = place->guests[i];
+		if (g->greeted && g->ticket && !strcmp(g->ticket->user, h->user))
+			guest_notice(place->guests[i], notice, NULL, &(struct room_verdict){ .twin = h->id });
+	}
+}
+
+int
+hall_apply(struct hall *h, struct place *place, struct chat_id id, const char *body, size_t n)
+{
+	struct room_held denied;
+	int r = room_apply(place->room, id, body, n);
+
+	if (r >= 0 && room_denied(place->room, &denied))
+		hall_tell_author(place, &denied, "held_denied");
+	if (r >= 0)
+		hall_said(h, place);
+	return r;
+}
+
 /* In this box alone: the limit is counted here, and the entry is in the room at once. */
 static void
 post_here(struct hall *h, struct place *place, struct post *p, const char *body, size_t n, bool limited,
 	int64_t pause_ms)
 {
+	struct chat_id id;
 	int64_t wait_ms = 0;
 	struct person *who = limited ? person_of(place, p->by) : NULL;
 
@@ -115,13 +144,12 @@ post_here(struct hall *h, struct place *place, struct post *p, const char *body,
 		wait_ms = rate_take(&who->rate, clock_mono_ms(), (unsigned)h->config.messages,
 			h->config.window_ms, pause_ms);
 	if (wait_ms) {
-		hall_posted(h, p, false, wait_ms, NULL);
+		hall_posted(h, p, NULL, wait_ms, NULL);
 	} else if ((limited && !who) ||
-		room_apply(place->room, room_next_id(place->room, clock_wall_ms()), body, n) < 0) {
-		hall_posted(h, p, false, 0, "unavailable");
+		hall_apply(h, place, (id = room_next_id(place->room, clock_wall_ms())), body, n) < 0) {
+		hall_posted(h, p, NULL, 0, "unavailable");
 	} else {
-		hall_posted(h, p, true, 0, NULL);
-		hall_said(h, place);
+		hall_posted(h, p, &id, 0, NULL);
 	}
 }
 
@@ -140,7 +168,7 @@ hall_post(struct guest *g, const struct chat_ask *a, const char *body, size_t n)
 	else if (!h->remote)
 		post_here(h, g->place, p, body, n, limited, pause_ms);
 	else if (remote_post(h->remote, g->place, p, body, n, limited, pause_ms, a) < 0)
-		hall_posted(h, p, false, 0, "unavailable");
+		hall_posted(h, p, NULL, 0, "unavailable");
 }
 
 void
@@ -157,5 +185,5 @@ hall_announce(struct hall *h, struct place *place, const struct chat_ask *a)
 	if (!h->remote)
 		post_here(h, place, p, body, (size_t)n, false, 0);
 	else if (remote_post(h->remote, place, p, body, (size_t)n, false, 0, a) < 0)
-		hall_posted(h, p, false, 0, "unavailable");
+		hall_posted(h, p, NULL, 0, "unavailable");
 }

@@ -39,13 +39,16 @@ static const char post_script[] =
 	"	redis.call('LTRIM', KEYS[2], 0, max - 1)\n"
 	"	redis.call('PEXPIRE', KEYS[2], math.max(window, pause, 1))\n"
 	"end\n"
-	"local kind, said = ARGV[4], { message = 1, emote = 1, sub = 1, gift = 1, raid = 1 }\n"
+	"local kind, said = ARGV[4], { message = 1, emote = 1, sub = 1, gift = 1, raid = 1, held = 1 }\n"
 	"local function hide(user)\n"
 	"	for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do\n"
 	"		if said[e[2][6]] and (not user or e[2][4] == user) then redis.call('XDEL', KEYS[1], e[1]) end\n"
 	"	end\n"
 	"end\n"
-	"if kind == 'delete' then redis.call('XDEL', KEYS[1], ARGV[8])\n"
+	"if kind == 'approve' or kind == 'deny' then\n"
+	"	if redis.call('XDEL', KEYS[1], ARGV[8]) == 0 then return -1 end\n"
+	"	if kind == 'approve' then kind = 'message' end\n"
+	"elseif kind == 'delete' then redis.call('XDEL', KEYS[1], ARGV[8])\n"
 	"elseif kind == 'ban' or kind == 'timeout' then\n"
 	"	redis.call('HSET', KEYS[4], ARGV[8], ARGV[2])\n"
 	"	hide(ARGV[8])\n"
@@ -110,13 +113,13 @@ place_of(struct remote *r, const char *channel)
 }
 
 static int
-apply(struct place *p, const char *id_text, const char *body, size_t n)
+apply(struct hall *h, struct place *p, const char *id_text, const char *body, size_t n)
 {
 	struct chat_id id;
 
 	if (!id_text || !body || chat_id_read(&id, id_text) < 0)
 		return -EBADMSG;
-	return room_apply(p->room, id, body, n);
+	return hall_apply(h, p, id, body, n);
 }
 
 static void fill(struct remote *, struct place *);
@@ -150,7 +153,7 @@ on_filled(void *ctx, void *about, const struct redis_reply *reply)
 	for (i = 0; i < redis_count(log); i++) {
 		entry = redis_item(log, i);
 		text = redis_text(redis_item(redis_item(entry, 1), 1), &n);
-		apply(p, redis_text(redis_item(entry, 0), &(size_t){ 0 }), text, n);
+		apply(r->hall, p, redis_text(redis_item(entry, 0), &(size_t){ 0 }), text, n);
 	}
 	hall_known(p);
 	hall_said(r->hall, p);
@@ -232,8 +235,7 @@ on_heard(void *ctx, const char *channel, const char *text, size_t n)
 	} else if (len < sizeof(id) && len < n) {
 		memcpy(id, text, len);
 		id[len] = '\0';
-		if (apply(p, id, text + len + 1, n - len - 1) >= 0)
-			hall_said(r->hall, p);
+		apply(r->hall, p, id, text + len + 1, n - len - 1);
 	}
 }
 
@@ -392,19 +394,22 @@ static void
 on_posted(void *ctx, void *about, const struct redis_reply *reply)
 {
 	struct remote *r = ctx;
-	const char *error = redis_error(reply);
+	const char *error = redis_error(reply), *text;
+	struct chat_id id;
 	size_t n;
 
-	if (redis_text(reply, &n)) {
-		hall_posted(r->hall, about, true, 0, NULL);
+	if ((text = redis_text(reply, &n)) && chat_id_read(&id, text) == 0) {
+		hall_posted(r->hall, about, &id, 0, NULL);
 	} else if (redis_int(reply) > 0) {
-		hall_posted(r->hall, about, false, redis_int(reply), NULL);
+		hall_posted(r->hall, about, NULL, redis_int(reply), NULL);
+	} else if (redis_int(reply) < 0) { /* another moderator was faster */
+		hall_posted(r->hall, about, NULL, 0, "message_unknown");
 	} else {
 		if (error)
 			warning(0, "Redis: %s", error);
 		if (error && !strncmp(error, "NOSCRIPT", 8) && r->ready)
 			load(r); /* somebody flushed the scripts */
-		hall_posted(r->hall, about, false, 0, "unavailable");
+		hall_posted(r->hall, about, NULL, 0, "unavailable");
 	}
 }
 
@@ -429,11 +434,11 @@ remote_post(struct remote *r, struct place *p, struct post *post, const char *bo
 	snprintf(max, sizeof(max), "%d", limited ? c->messages : 0);
 	snprintf(window, sizeof(window), "%d", c->window_ms);
 	snprintf(pause, sizeof(pause), "%" PRId64, pause_ms);
-	if (a->kind == CHAT_DELETE)
+	if (a->kind == CHAT_DELETE || a->kind == CHAT_APPROVE || a->kind == CHAT_DENY)
 		chat_id_text(id, a->id);
 	struct redis_word words[] = { word("EVALSHA"), word(r->post_sha), word("4"), word(log), word(limit),
 		word(state), word(bans), word(channel), { body, n },
-		word(a->kind >= CHAT_SUB ? post->user : post->by), word(chat_kind_text(a->kind)), word(max),
+		word(a->kind >= CHAT_SUB || a->kind == CHAT_APPROVE ? post->user : post->by), word(chat_kind_text(a->kind)), word(max),
 		word(window), word(pause), word(*id ? id : post->user) };
 	return redis_call(r->redis, on_posted, post, words, 15);
 }

@@ -92,6 +92,23 @@ reader() { # FILE [OPTION...]: what is heard in the room, line by line, in the b
 	[ "$(wait_event heard 30 '.type == "unpin"' | jq -r .by)" = 2 ]
 }
 
+@test "held messages: the sender is told, a moderator lets it through or not" {
+	reader heard
+	reader moderator --token-file mod
+	lv-chat modes alice links=hold --url "$url" --token-file mod >/dev/null
+	run -0 --separate-stderr lv-chat send alice --url "$url" --token-file viewer < <(printf '%s\n' 'see example.com' 'and example.org')
+	[ "$stderr" = $'lv-chat: warning: held: A moderator looks at it first.\nlv-chat: warning: held: A moderator looks at it first.' ]
+	wait_event moderator 30 '.type == "held" and .text == "and example.org"' >/dev/null
+	local ids
+	mapfile -t ids < <(jq -r 'select(.type == "held").id' moderator)
+	run -0 lv-chat deny alice "${ids[0]}" --url "$url" --token-file mod
+	run -0 lv-chat approve alice "${ids[1]}" --url "$url" --token-file mod
+	[ "$(jq -r .type <<<"$output")" = message ]
+	wait_event heard 30 '.text == "and example.org" and .type == "message"' >/dev/null
+	[ "$(jq -r 'select(.text).text' heard)" = "and example.org" ]
+	run -64 lv-chat modes alice links=some --url "$url" --token-file mod
+}
+
 @test "a bot is a pipeline: bad words are deleted" {
 	reader heard
 	mkfifo words

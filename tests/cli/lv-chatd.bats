@@ -21,10 +21,16 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "modes, pins, replies" { scene modes; }
 @test "blocked words are refused in their rooms" { scene words; }
 @test "subscriptions, gifts, raids" { scene service; }
+@test "emotes within a text, from a list" { scene emotes; }
 
 @test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered; /notify" {
 	command -v redis-server >/dev/null || skip "no redis-server"
 	scene boxes outage notify refusing
+}
+
+@test "held messages: moderators decide, on one box and on two; links by the room's mode" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	scene held
 }
 
 @test "options that cannot be are refused before anything is opened" {
@@ -50,6 +56,18 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 	chmod 644 "$s"
 	run -77 --separate-stderr lv-chatd --listen 127.0.0.1:0 --token-secret "$s"
 	[ "$stderr" = "lv-chatd: $s can be read by others: chmod 600 $s" ]
+}
+
+@test "faulty lists of words and emotes are named by their line" {
+	local d=$BATS_TEST_TMPDIR
+	(umask 077; echo "a secret of thirty-two bytes, no less" >"$d/s")
+	printf '%s\n' good '@' >"$d/words"
+	printf '%s\n' '# ours' 'Kappa kappa.png' >"$d/emotes"
+	run -78 --separate-stderr lv-chatd --listen 127.0.0.1:0 --token-secret "$d/s" --hold "$d/words"
+	[ "$stderr" = "lv-chatd: $d/words:2: no word, or @ROOM and a word" ]
+	run -78 --separate-stderr lv-chatd --listen 127.0.0.1:0 --token-secret "$d/s" --emotes "$d/emotes"
+	[ "$stderr" = "lv-chatd: $d/emotes:2: not NAME, NAME /PATH, or these behind @ROOM" ]
+	run -66 lv-chatd --listen 127.0.0.1:0 --token-secret "$d/s" --blocked "$d/none"
 }
 
 @test "a port that is taken: 69, with the reason" {

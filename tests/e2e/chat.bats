@@ -7,7 +7,10 @@ setup_file() {
 	local secret=$BATS_FILE_TMPDIR/secret
 	command -v chromedriver >/dev/null || skip "no chromedriver"
 	(umask 077 && openssl rand -hex 32 >"$secret")
-	lv-chatd --listen 127.0.0.1:0 --token-secret "$secret" --events "$BATS_FILE_TMPDIR/chat" 3>&- &
+	echo '*spoiler*' >"$BATS_FILE_TMPDIR/suspect"
+	printf '%s\n' 'Kappa /player/icon.svg' 'Gone /player/gone.png' >"$BATS_FILE_TMPDIR/emotes"
+	lists=(--hold "$BATS_FILE_TMPDIR/suspect" --emotes "$BATS_FILE_TMPDIR/emotes")
+	lv-chatd --listen 127.0.0.1:0 --token-secret "$secret" --events "$BATS_FILE_TMPDIR/chat" "${lists[@]}" 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/chatd"
 	CHAT=$(wait_event "$BATS_FILE_TMPDIR/chat" 10 '.event == "server.ready"' | jq .port)
 	export CHAT
@@ -40,6 +43,28 @@ said() { [ "$(talk)" = "$1" ]; }
 	eventually 10 shown
 	[[ $(in_page 'document.querySelector("#talk .said:last-child .reply").textContent') == '↪ hé <img'* ]]
 	[ "$(in_page 'document.querySelector("#talk .said:last-child .mark").textContent')" = mod ]
+}
+
+@test "emotes are pictures in their places, and text where the picture does not come" {
+	zoe send demo <<<'😀 Kappa and Gone <b>'
+	drawn() { in_page '[...document.querySelector("#talk .said:last-child .text").childNodes].map((n) => n.alt ? `[${n.alt}]` : n.textContent).join("")'; }
+	emotes_are() { [ "$(drawn)" = "$1" ]; }
+	eventually 10 emotes_are '😀 [Kappa] and Gone <b>'
+	eventually 10 page_is 'document.querySelector("#talk .said:last-child img").naturalWidth > 0'
+	[ "$(in_page 'document.querySelectorAll("#talk .said:last-child .text *").length')" = 1 ]
+}
+
+@test "a moderator sees what is held, and lets it through or not" {
+	zoe send demo < <(printf '%s\n' 'first <i>spoiler' 'second spoiler')
+	waiting() { [ "$(in_page '[...document.querySelectorAll("#held .text")].map((e) => e.textContent).join("|")')" = "$1" ]; }
+	eventually 10 waiting 'first <i>spoiler|second spoiler'
+	in_page '(document.querySelector("#held [data-act=approve]").click(), 0)' >/dev/null
+	eventually 10 waiting 'second spoiler'
+	let_through() { [[ $(talk) == *$'\nZoë: first <i>spoiler' ]]; }
+	eventually 10 let_through
+	in_page '(document.querySelector("#held [data-act=deny]").click(), 0)' >/dev/null
+	eventually 10 page_is 'document.getElementById("held").hidden'
+	let_through
 }
 
 @test "a moderator takes a message away with two touches, a ban all that the person wrote" {

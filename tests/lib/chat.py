@@ -643,6 +643,110 @@ async def modes():
     await s.end()
 
 
+async def held():
+    """A suspect message is seen by moderators, who let it through or not; its author is told."""
+    path = DIR + "/suspect"
+    with open(path, "w") as f:
+        f.write("*spoiler*\n")
+    r = await Redis().start()
+    both = [await Server.start("--hold", path, "--redis", "unix:" + r.socket) for _ in range(2)]
+    for s in both:
+        await s.event("redis.back")
+    await held_on(*both)
+    for s in both:
+        await s.end()
+    alone = await Server.start("--hold", path)
+    await held_on(alone, alone)
+    await alone.end()
+
+
+async def held_on(a, b):
+    """The author on one box, a moderator on each."""
+    author, reader = await Client.enter(a, "1", "--name", "Zoë"), await Client.enter(b)
+    here, there = await Client.enter(a, "8", "--role", "mod"), await Client.enter(b, "9", "--role", "mod")
+    n = await author.refused("held", type="message", text="a SPOILER!", ref="r1")
+    m = await there.get("held")
+    same((m["id"], m["text"], m["user"], m["name"], m["why"]), (n["id"], "a SPOILER!", "1", "Zoë", "word"))
+    same((await here.get("held"))["id"], m["id"])
+    await author.refused("no_permission", type="approve", id=m["id"])
+    # a moderator who comes later, by a token in the first frame, sees it too; nobody else does
+    late = await Client.enter(b)
+    await late.send(type="auth", token=token("7", "--role", "owner"))
+    same((await late.get("held"))["id"], m["id"])
+    newcomer = await Client.enter(a)
+    await there.send(type="approve", id=m["id"])
+    said = await reader.get("message")
+    same((said["text"], said["user"], said["name"], said["held"], said["by"], said["ref"]),
+         ("a SPOILER!", "1", "Zoë", m["id"], "9", "r1"))
+    assert "why" not in said, said
+    for c in (author, here, there, late, newcomer):
+        same(await c.get("message"), said)
+    await here.refused("message_unknown", type="approve", id=m["id"])
+    await here.refused("message_unknown", type="deny", id=m["id"])
+    # denied: the author learns it, the room does not
+    n = await author.refused("held", type="message", text="spoilers again")
+    same((await here.get("held"))["id"], n["id"])
+    d = await here.accepted(type="deny", id=n["id"])
+    same((d["target"], d["user"], d["by"]), (n["id"], "1", "8"))
+    same((await there.get("deny"))["target"], n["id"])
+    no = await author.get("notice")
+    same((no["notice"], no["id"]), ("held_denied", n["id"]))
+    # links, for who may not write them; no more than three of one person
+    await here.accepted(type="modes", links="hold")
+    for k in range(3):
+        await author.refused("held", type="message", text="see example.com/%d" % k)
+        same((await there.get("held"))["why"], "link")
+    await author.refused("busy", type="message", text="see example.com/x")
+    await there.accepted(type="message", text="moderators may: example.com")
+    ban = await here.accepted(type="ban", user="1")
+    await there.get("ban")
+    held = [m["id"] for m in here.seen if m["type"] == "held"]
+    await there.refused("message_unknown", type="approve", id=held[-1])
+    await here.accepted(type="unban", user="1")
+    m = await here.accepted(type="modes", links="mods")
+    same(m["links"], "mods")
+    await author.refused("links_refused", type="message", text="see example.com")
+    await here.accepted(type="modes", links="subs")
+    sub = await Client.enter(b, "3", "--tier", "1")
+    same(sub.joined["links"], "subs")
+    await sub.accepted(type="message", text="see example.com")
+    await here.accepted(type="message", text="the end")
+    while (m := await reader.next()).get("text") != "the end":
+        assert m["type"] not in ("held", "deny"), m
+    # who resumes: a viewer without them, a moderator with those that wait
+    await author.refused("links_refused", type="message", text="see example.com")
+    back = await Client.enter(a, offset=ban["id"])
+    same(await back.texts(2), ["see example.com", "the end"])
+    assert not [m for m in back.seen if m["type"] in ("held", "deny")], back.seen
+    for c in (author, reader, here, there, late, newcomer, sub, back):
+        await c.ws.close()
+
+
+async def emotes():
+    """Emotes within a text are named with their places, in code points; a list says which there are."""
+    path = DIR + "/emotes"
+    with open(path, "w") as f:
+        f.write("Kappa /player/emotes/kappa.png\n@bob Only\n")
+    s = await Server.start("--emotes", path)
+    c = await Client.enter(s, "1")
+    m = await c.accepted(type="message", text="h\u00e9 \U0001f600 Kappa, Kappa Only")
+    same(m["emotes"], [{"emote": "Kappa", "from": 12, "to": 17, "url": "/player/emotes/kappa.png"}])
+    same(m["text"][12:17], "Kappa")  # as Python counts
+    same((await c.accepted(type="emote", emote="Kappa"))["emotes"][0]["url"], "/player/emotes/kappa.png")
+    await c.refused("emote_unknown", type="emote", emote="Only")
+    assert "emotes" not in await c.accepted(type="message", text="none")
+    with open(path, "w") as f:
+        f.write("none\n")
+    s.process.send_signal(signal.SIGHUP)
+    for n in range(100):
+        if "emotes" in await c.accepted(type="message", text="none"):
+            break
+        await asyncio.sleep(0.3)
+    else:
+        raise AssertionError("the new emotes are not used")
+    await s.end()
+
+
 async def service():
     """What a back end tells the room: subscriptions, gifts, raids."""
     s = await Server.start()

@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "emotes.h"
 #include "rate.h"
 #include "room.h"
 #include "table.h"
+#include "text.h"
 #include "words.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
@@ -50,6 +52,12 @@ what_may_be_said(void **state)
 		{ "{\"type\":\"gift\",\"user\":\"1\"}", "field_missing" },
 		{ "{\"type\":\"raid\",\"user\":\"bob\",\"viewers\":0}", NULL },
 		{ "{\"type\":\"viewers\"}", "unknown_type" },
+		{ "{\"type\":\"held\",\"text\":\"x\"}", "unknown_type" },
+		{ "{\"type\":\"approve\",\"id\":\"1-2\"}", NULL },
+		{ "{\"type\":\"deny\"}", "field_missing" },
+		{ "{\"type\":\"modes\",\"links\":\"hold\"}", NULL },
+		{ "{\"type\":\"modes\",\"links\":\"some\"}", "field_missing" },
+		{ "{\"type\":\"modes\",\"links\":3}", "field_missing" },
 		{ "{\"type\":\"\"}", "unknown_type" },
 		{ "{}", "bad_message" },
 		{ "[]", "bad_message" },
@@ -172,6 +180,8 @@ apply(struct room *r, uint64_t ms, const char *body)
 }
 
 /* The texts and types of the frames from at on, parted by blanks; the frames are checked. */
+static bool moderator; /* reads along */
+
 static void
 expect_text(struct room *r, uint64_t at, uint64_t joined, const char *want)
 {
@@ -179,7 +189,7 @@ expect_text(struct room *r, uint64_t at, uint64_t joined, const char *want)
 	const uint8_t *p;
 	size_t n, len, head;
 
-	while ((n = room_batch(r, &at, joined, &p))) {
+	while ((n = room_batch(r, &at, joined, moderator, &p))) {
 		for (; n; p += head + len, n -= head + len) {
 			const char *word;
 			char copy[9000];
@@ -258,7 +268,7 @@ forgetting(void **state)
 	assert_int_equal(room_after(r, (struct chat_id){ 1098, 0 }, &at), -ESTALE);
 	assert_int_equal(room_after(r, (struct chat_id){ 1099, 0 }, &at), 0);
 	assert_int_equal(at, 100);
-	while ((n = room_batch(r, &at, 0, &p))) {
+	while ((n = room_batch(r, &at, 0, false, &p))) {
 		assert_true(n <= ROOM_BATCH);
 		total += n;
 	}
@@ -355,7 +365,7 @@ composing(void **state)
 static void
 blocked_words(void **state)
 {
-	static const char list[] = "# words\nbad\nWorse*\n\n@bob only here\n@alice \xd0\x9f\xd0\xbb\xd0\xbe\xd1\x85\r\nc++\n";
+	static const char list[] = "# words\nbad\nWorse*\n\n@bob only here\n@alice \xd0\x9f\xd0\xbb\xd0\xbe\xd1\x85\r\nc++\n*spam*\n*word\n";
 	static const struct {
 		const char *room, *text;
 		bool in;
@@ -371,8 +381,11 @@ blocked_words(void **state)
 		{ "alice", "\xd0\xbf\xd0\x9b\xd0\x9e\xd0\xa5", true },
 		{ "x", "my C++ code", true },
 		{ "x", "", false },
+		{ "x", "seespamhere", true },
+		{ "x", "the endword", true },
+		{ "x", "endwording", false },
 	};
-	static const char *const faulty[] = { "*", "@", "@bob", "@ x", "a\n\xff\n" };
+	static const char *const faulty[] = { "*", "**", "@", "@bob", "@ x", "a\n\xff\n" };
 	struct words *w;
 	int line;
 	size_t i;
@@ -386,6 +399,139 @@ blocked_words(void **state)
 	assert_false(words_in(NULL, "x", "bad"));
 	for (i = 0; i < COUNT(faulty); i++)
 		assert_int_equal(words_new(&w, faulty[i], strlen(faulty[i]), &line), -EBADMSG);
+	assert_int_equal(line, 2);
+}
+
+static const char held_text[] = "{\"type\":\"held\",\"user\":\"1\",\"name\":\"One\",\"text\":\"h\",\"why\":\"link\",\"ref\":\"r\"}";
+
+/* Held messages: for moderators until one decides, or nobody does. */
+static void
+holding(void **state)
+{
+	struct ticket mod = { .user = "9", .role = TICKET_MOD, .exp_s = NOW };
+	struct room *r = room_of(2);
+	struct chat_ask a = { .kind = CHAT_APPROVE, .has_id = true, .id = { NOW, 0 } };
+	static char body[ROOM_BODY_MAX];
+	struct room_verdict v;
+	struct room_held h;
+	uint64_t at = 0;
+	int n;
+
+	(void)state;
+	apply(r, NOW, held_text);
+	expect_text(r, 0, 0, "m0 m1");
+	moderator = true;
+	expect_text(r, 0, 0, "m0 m1 h");
+	expect_text(r, 0, room_head(r), "m0 m1"); /* a newcomer is shown it apart */
+	assert_true(room_held(r, &at, NOW + 1, &h) && h.id.ms == NOW && !strcmp(h.user, "1"));
+	assert_false(room_held(r, &at, NOW + 1, &h));
+	assert_string_equal(room_author(r, a.id), "1");
+	assert_string_equal(judge(r, "1", 0, 0, 0, "{\"type\":\"approve\",\"id\":\"1764000000000-0\"}", NOW), "no_permission");
+	assert_string_equal(judge(r, "9", TICKET_MOD, 0, 0, "{\"type\":\"approve\",\"id\":\"1000-0\"}", NOW), "message_unknown");
+	assert_string_equal(judge(r, "9", TICKET_MOD, 0, 0, "{\"type\":\"pin\",\"id\":\"1764000000000-0\"}", NOW), "message_unknown");
+	assert_null(room_judge(r, &mod, &a, NOW + 1, &v));
+	assert_true((n = room_body(r, body, &a, &mod, NOW + 1)) > 0);
+	assert_int_equal(room_apply(r, room_next_id(r, NOW + 1), body, (size_t)n), 0);
+	moderator = false;
+	expect_text(r, 0, 0, "m0 m1 h");
+	assert_non_null(strstr(body, "\"held\":\"1764000000000-0\""));
+	assert_non_null(strstr(body, "\"user\":\"1\""));
+	assert_null(strstr(body, "why"));
+	assert_string_equal(room_judge(r, &mod, &a, NOW + 2, &v), "message_unknown"); /* once */
+	assert_string_equal(judge(r, "1", 0, 0, 0, "{\"type\":\"message\",\"text\":\"x\",\"ref\":\"r\"}", NOW), "duplicate");
+	/* denied */
+	apply(r, NOW + 10, held_text);
+	apply(r, NOW + 11, "{\"type\":\"deny\",\"target\":\"1764000000010-0\",\"user\":\"1\"}");
+	assert_true(room_denied(r, &h) && h.id.ms == NOW + 10);
+	apply(r, NOW + 12, "{\"type\":\"deny\",\"target\":\"1000-0\"}"); /* not held: stays */
+	assert_false(room_denied(r, &h));
+	expect_text(r, 0, 0, "m0 m1 h");
+	/* nobody looked, and the person is gone */
+	apply(r, NOW + 20, held_text);
+	assert_false(room_held_over(r, NOW + 20 + ROOM_HELD_MS - 1, &h));
+	assert_true(room_held_over(r, NOW + 20 + ROOM_HELD_MS, &h) && h.id.ms == NOW + 20);
+	assert_false(room_held_over(r, NOW + 20 + ROOM_HELD_MS, &h));
+	for (n = 0; n < ROOM_HELD_OF_ONE; n++) {
+		assert_true(room_can_hold(r, "1", NOW + 30));
+		apply(r, NOW + 30 + (uint64_t)n, held_text);
+	}
+	assert_false(room_can_hold(r, "1", NOW + 40));
+	assert_true(room_can_hold(r, "2", NOW + 40));
+	apply(r, NOW + 50, "{\"type\":\"ban\",\"user\":\"1\",\"role\":\"mod\"}");
+	assert_true(room_can_hold(r, "1", NOW + 50));
+	at = 0;
+	assert_false(room_held(r, &at, NOW + 50, &h));
+	room_free(&r);
+}
+
+static void
+links(void **state)
+{
+	static const char *const yes[] = { "http://x", "see HTTPS://a.b/c", "www.x", "go to example.com", "example.com.", "(twitch.tv)",
+		"a.b.co/x", "youtu.be/abc", "ex\xe2\x80\x8b" "ample.com", "\xef\xbd\x85xample\xe3\x80\x82" "com", "m\xc3\xbcller.de!",
+		"irc://host", "node.js/x", "1.2.com" };
+	static const char *const no[] = { "", "hello", "node.js is fine", "e.g. this", "end.Begin", "3.14", "1.2.3/4", "...", "a/b", ".com",
+		"com", "http:/x", "ok: //", "so.what", "v1.co2", "a..b" };
+	static const struct { const char *links; int tier; const char *notice, *hold; } table[] = {
+		{ "all", 0, "", NULL }, { "subs", 0, "links_refused", NULL }, { "subs", 1, "", NULL },
+		{ "mods", 1, "links_refused", NULL }, { "hold", 1, "", "link" } };
+	struct ticket t = { .user = "1", .exp_s = NOW };
+	struct room *r = room_of(1);
+	struct room_verdict v;
+	struct chat_ask a;
+	const char *notice;
+	char body[100];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(yes); i++)
+		if (!text_link(yes[i], strlen(yes[i])))
+			fail_msg("no link: %s", yes[i]);
+	for (i = 0; i < COUNT(no); i++)
+		if (text_link(no[i], strlen(no[i])))
+			fail_msg("a link: %s", no[i]);
+	for (i = 0; i < COUNT(table); i++) {
+		snprintf(body, sizeof(body), "{\"type\":\"modes\",\"followers\":-1,\"links\":\"%s\"}", table[i].links);
+		apply(r, 2000 + i, body);
+		t.tier = table[i].tier;
+		assert_int_equal(chat_read(&a, "{\"type\":\"message\",\"text\":\"see x.com\"}", 37, &notice), 0);
+		notice = room_judge(r, &t, &a, NOW, &v);
+		assert_string_equal(notice ? notice : "", table[i].notice);
+		assert_string_equal(v.hold ? v.hold : "", table[i].hold ? table[i].hold : "");
+		assert_string_equal(judge(r, "9", TICKET_MOD, 0, 0, "{\"type\":\"message\",\"text\":\"see x.com\"}", NOW), "");
+	}
+	room_free(&r);
+}
+
+static void
+emote_ranges(void **state)
+{
+	static const char list[] = "# ours\nKappa /player/emotes/kappa.webp\r\n@bob Kappa /b.png\n@bob Only\n\nlul\n";
+	static const char *const faulty[] = { "<b>", "Kappa kappa.png", "Kappa //evil/x", "@bob", "@ x", "a b c", "Kappa /x\"", "a\nKappa /a b" };
+	struct chat_spot spots[CHAT_SPOTS_MAX], one;
+	char many[200] = "";
+	struct emotes *e;
+	size_t i;
+	int line;
+
+	(void)state;
+	assert_int_equal(emotes_new(&e, list, sizeof(list) - 1, &line), 0);
+	assert_int_equal(emotes_mark(e, "x", "h\xc3\xa9 \xf0\x9f\x98\x80 Kappa kappa Only xlul lul", spots), 2);
+	assert_string_equal(spots[0].name, "Kappa");
+	assert_string_equal(spots[0].url, "/player/emotes/kappa.webp");
+	assert_true(spots[0].from == 5 && spots[0].to == 10);
+	assert_true(spots[1].from == 27 && spots[1].to == 30 && !spots[1].url);
+	assert_int_equal(emotes_mark(e, "bob", "Only Kappa", spots), 2);
+	assert_string_equal(spots[1].url, "/b.png");
+	for (i = 0; i < CHAT_SPOTS_MAX + 5; i++)
+		strcat(many, "lul ");
+	assert_int_equal(emotes_mark(e, "x", many, spots), CHAT_SPOTS_MAX);
+	assert_true(emotes_find(e, "bob", "Only", &one) && !emotes_find(e, "x", "Only", &one));
+	assert_true(emotes_find(NULL, "x", "any", &one) && emotes_mark(NULL, "x", "lul", spots) == 0);
+	emotes_free(&e);
+	for (i = 0; i < COUNT(faulty); i++)
+		if (emotes_new(&e, faulty[i], strlen(faulty[i]), &line) != -EBADMSG)
+			fail_msg("taken: %s", faulty[i]);
 	assert_int_equal(line, 2);
 }
 
@@ -403,6 +549,9 @@ main(void)
 		cmocka_unit_test(judging),
 		cmocka_unit_test(composing),
 		cmocka_unit_test(blocked_words),
+		cmocka_unit_test(holding),
+		cmocka_unit_test(links),
+		cmocka_unit_test(emote_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@ const KEEP = 300; // lines on the page
 const $ = (id) => document.getElementById(id);
 
 const lines = new Map(); // by the message's id
+const broken = new Set(); // pictures of emotes that do not come
 const queue = [];        // what the next frame of the screen shows
 let address = '';
 let socket = null;
@@ -50,6 +51,37 @@ const happened = {
 	missed: () => 'Some of what was said is no longer known',
 };
 
+function emote_of(text, url) {
+	if (!url?.startsWith('/') || url.startsWith('//') || broken.has(url))
+		return text;
+	const img = element('img', 'emote', '');
+	img.alt = img.title = text;
+	img.addEventListener('error', () => { broken.add(url); img.replaceWith(text); });
+	img.src = url;
+	return img;
+}
+
+// The text with its emotes as pictures. Their places count code points.
+function text_of(m) {
+	const text = element('span', 'text', '');
+	if (m.type === 'emote') {
+		text.append(emote_of(`:${m.emote}:`, m.emotes?.[0]?.url));
+		return text;
+	}
+	const points = m.emotes ? [...m.text] : [];
+	let at = 0;
+	for (const { from, to, url } of m.emotes ?? []) {
+		text.append(points.slice(at, from).join(''), emote_of(points.slice(from, to).join(''), url));
+		at = to;
+	}
+	text.append(at ? points.slice(at).join('') : m.text);
+	return text;
+}
+
+function plain(line) {
+	return [...line.querySelector('.text').childNodes].map((n) => n.alt ?? n.textContent).join('');
+}
+
 function line_of(m) {
 	if (happened[m.type])
 		return element('li', 'happened', happened[m.type](m));
@@ -57,11 +89,11 @@ function line_of(m) {
 	const name = element('b', '', m.name ?? m.user);
 	name.style.setProperty('color', colour(m.user));
 	if (m.reply && lines.has(m.reply))
-		line.append(element('small', 'reply', `↪ ${lines.get(m.reply).querySelector('.text').textContent}`));
+		line.append(element('small', 'reply', `↪ ${plain(lines.get(m.reply))}`));
 	for (const badge of [m.role, m.tier && 'sub', ...m.badges ?? []])
 		if (badge && badge !== 'viewer')
 			line.append(element('span', 'mark', badge));
-	line.append(name, element('span', 'text', m.type === 'emote' ? `:${m.emote}:` : m.text));
+	line.append(name, text_of(m));
 	line.dataset.id = m.id;
 	line.dataset.user = m.user;
 	lines.set(m.id, line);
@@ -103,6 +135,30 @@ function later(m) {
 	drawn ||= requestAnimationFrame(show);
 }
 
+// For moderators: what waits for them, each with its own two buttons.
+function hold(m) {
+	if (document.querySelector(`#held [data-id="${CSS.escape(m.id)}"]`))
+		return;
+	const line = element('li', '', '');
+	line.dataset.id = m.id;
+	line.dataset.user = m.user;
+	line.append(element('b', '', m.name ?? m.user), element('span', 'text', m.text));
+	for (const [act, label] of [['approve', 'Let through'], ['deny', 'No']]) {
+		const button = element('button', '', label);
+		button.type = 'button';
+		button.dataset.act = act;
+		line.append(button);
+	}
+	$('held').append(line);
+	$('held').hidden = false;
+}
+
+function unhold(test) {
+	for (const line of [...$('held').children].filter(test))
+		line.remove();
+	$('held').hidden = !$('held').childElementCount;
+}
+
 function hint(text) {
 	$('hint').textContent = text;
 }
@@ -114,7 +170,7 @@ function pin(m) {
 
 function modes(m) {
 	const on = [m.slow > 0 && `slow: ${m.slow} s`, m.followers >= 0 && 'followers', m.subs && 'subscribers', m.emote && 'emotes',
-		m.unique && 'no repetitions'].filter(Boolean);
+		m.unique && 'no repetitions', m.links && m.links !== 'all' && 'no links'].filter(Boolean);
 	$('modes').textContent = on.join(', ');
 }
 
@@ -132,11 +188,12 @@ function wait(ms) {
 }
 
 function heard(m) {
-	if (m.id && m.type !== 'notice')
+	if (m.id && m.type !== 'notice' && m.type !== 'held') // those may be older than what follows
 		offset = m.id;
 	switch (m.type) {
 	case 'joined':
 		failures = 0;
+		unhold(() => true); // those that still wait come again
 		if (m.recovered === false)
 			later({ type: 'missed' });
 		if (m.recovered !== true)
@@ -174,7 +231,16 @@ function heard(m) {
 	case 'unpin':
 		pin(null);
 		break;
+	case 'held':
+		hold(m);
+		break;
+	case 'deny': case 'expired':
+		unhold((l) => l.dataset.id === m.target);
+		break;
 	case 'message': case 'emote': case 'delete': case 'clear': case 'ban': case 'timeout': case 'sub': case 'gift': case 'raid':
+		if ($('held').childElementCount)
+			unhold((l) => m.type === 'clear' || l.dataset.id === m.held ||
+				((m.type === 'ban' || m.type === 'timeout') && l.dataset.user === m.user));
 		later(m);
 	}
 }
@@ -239,6 +305,11 @@ function wire() {
 			act();
 			choose(null);
 		}
+	});
+	$('held').addEventListener('click', (event) => {
+		const type = event.target.dataset.act;
+		if (type)
+			say({ type, id: event.target.closest('li').dataset.id });
 	});
 	$('newer').addEventListener('click', () => { $('talk').scrollTop = $('talk').scrollHeight; $('newer').hidden = true; });
 	$('talk').addEventListener('scroll', () => {
