@@ -183,6 +183,7 @@ void guest_show_held(struct guest *, const struct room_held *, const char *type)
 void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
 void guest_tick(struct guest *, int64_t now_ms); /* every second */
 void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);
+void guest_approved(struct guest *, const char *ref, struct chat_id message);
 void guest_wait(struct guest *, int64_t wait_ms, const char *ref); /* slowmode */
 void guest_end(struct guest *, unsigned code, const char *reason); /* with advice when to return */
 

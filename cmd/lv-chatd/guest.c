@@ -102,6 +102,20 @@ guest_notice(struct guest *g, const char *id, const char *ref, const struct room
 }
 
 void
+guest_approved(struct guest *g, const char *ref, struct chat_id message)
+{
+	char text[256], id[CHAT_ID_TEXT];
+	struct json j;
+
+	json_begin(&j, text, sizeof(text));
+	json_str(&j, "type", chat_kind_text(CHAT_APPROVE));
+	json_str(&j, "message", chat_id_text(id, message));
+	if (*ref)
+		json_str(&j, "ref", ref);
+	say_json(g, &j);
+}
+
+void
 guest_wait(struct guest *g, int64_t wait_ms, const char *ref)
 {
 	char text[512];

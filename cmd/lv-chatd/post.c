@@ -92,6 +92,8 @@ hall_posted(struct hall *h, struct post *p, const struct chat_id *id, int64_t wa
 	if (id && h->books && !p->announced &&
 		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN))
 		books_write(h->books, p);
+	if (id && p->kind == CHAT_APPROVE && g)
+		guest_approved(g, p->ref, *id); /* the message has its author's ref */
 	if (id && p->kind == CHAT_HELD && g)
 		guest_notice(g, "held", p->ref, &(struct room_verdict){ .twin = *id });
 	else if (id && is_moderation(p->kind))

@@ -1,8 +1,13 @@
 /*
  * chat-load PORT SERVER-PID CLIENTS RATE SECONDS [TOKEN...]: a room full of readers, and writers, one a
- * token (or three a message a second), that say RATE messages a second in turn.  Prints one line:
- * connect_ms, delivered, missing, disordered (heard in another order than by others), p50_us, p99_us,
- * server_cpu_ns, rss_kb, rss_empty_kb.
+ * token (or three a message a second), that say RATE messages a second in turn.  With IDLE=N in the
+ * environment N more sit in a room where nobody speaks.  Prints one line: connect_ms, delivered, missing,
+ * disordered (heard in another order than by others), p50_us, p99_us, server_cpu_ns, rss_kb, rss_empty_kb,
+ * p50_us, p99_us.
+ *
+ * The first two times are until a message is in the reader's socket, by the kernel's stamp (of the last
+ * packet, where one read takes several): they are the server's, however late the readers are, which
+ * are all this one process.  The last two are until it has been read.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +36,7 @@ struct client {
 
 static struct client *clients;
 static int poll_fd, client_count, writer_count;
-static uint32_t *histogram; /* of 10 us each */
+static uint32_t *came, *seen; /* histograms of 10 us each */
 static long delivered, disordered;
 static long *order, order_len, total; /* the numbers as whoever was first heard them: all shall */
 
@@ -40,7 +45,7 @@ now_us(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_REALTIME, &t); /* as the kernel's stamps */
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
@@ -52,7 +57,7 @@ fail(const char *what)
 }
 
 static void
-enter(struct client *c, int port, const char *token)
+enter(struct client *c, int port, const char *room, const char *token)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -63,9 +68,10 @@ enter(struct client *c, int port, const char *token)
 	if ((c->fd = socket(AF_INET, SOCK_STREAM, 0)) < 0 || connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		fail("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	n = snprintf(text, sizeof(text), "GET /chat?stream=bench%s%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+	setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
+	n = snprintf(text, sizeof(text), "GET /chat?stream=%s%s%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
 		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-		token ? "&token=" : "", token ? token : "");
+		room, token ? "&token=" : "", token ? token : "");
 	if (write(c->fd, text, (size_t)n) != n)
 		fail("write");
 	/* The answer may have frames behind it: byte by byte to its end. */
@@ -82,25 +88,52 @@ enter(struct client *c, int port, const char *token)
 }
 
 static void
-heard(struct client *c, const char *text, size_t n, int64_t now)
+count(uint32_t *histogram, int64_t us)
+{
+	histogram[(us < 0 ? 0 : us >= LATENCY_MAX_US ? LATENCY_MAX_US - 1 : us) / 10]++;
+}
+
+static void
+heard(struct client *c, const char *text, size_t n, int64_t stamp, int64_t now)
 {
 	const char *mark = memmem(text, n, MARK, sizeof(MARK) - 1);
 	long number;
-	int64_t sent, us;
+	int64_t sent;
 	char *end;
 
 	if (!mark)
 		return;
 	number = strtol(mark + sizeof(MARK) - 1, &end, 10);
 	sent = strtoll(end, NULL, 10);
-	us = now - sent;
 	if (c->count == order_len && order_len < total)
 		order[order_len++] = number;
 	else if (c->count < order_len && order[c->count] != number)
 		disordered++;
 	c->count++;
 	delivered++;
-	histogram[(us < 0 ? 0 : us >= LATENCY_MAX_US ? LATENCY_MAX_US - 1 : us) / 10]++;
+	count(came, stamp - sent);
+	count(seen, now - sent);
+}
+
+/* As read, and when the last of it came. */
+static ssize_t
+receive(int fd, char *to, size_t n, int64_t *stamp)
+{
+	char control[256];
+	struct iovec iov = { to, n };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = sizeof(control) };
+	ssize_t r = recvmsg(fd, &m, 0);
+	struct cmsghdr *c;
+	struct timespec t;
+
+	*stamp = now_us();
+	for (c = r > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			memcpy(&t, CMSG_DATA(c), sizeof(t));
+			*stamp = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+		}
+	return r;
 }
 
 static void
@@ -108,11 +141,12 @@ take(struct client *c)
 {
 	static char buffer[256 << 10];
 	size_t len = c->len, at = 0, head, size;
+	int64_t stamp;
 	ssize_t n;
 
 	if (len)
 		memcpy(buffer, c->in, len);
-	n = read(c->fd, buffer + len, sizeof(buffer) - len - 1);
+	n = receive(c->fd, buffer + len, sizeof(buffer) - len - 1, &stamp);
 	if (n == 0 || (n < 0 && errno != EAGAIN)) {
 		fprintf(stderr, "a connection ended\n");
 		exit(1);
@@ -132,7 +166,7 @@ take(struct client *c)
 			size = (size_t)p[6] << 24 | (size_t)p[7] << 16 | (size_t)p[8] << 8 | p[9];
 		if (at + head + size > len)
 			break;
-		heard(c, buffer + at + head, size, now);
+		heard(c, buffer + at + head, size, stamp, now);
 	}
 	free(c->in);
 	c->in = NULL;
@@ -213,13 +247,13 @@ listen_until(int64_t until, long enough)
 }
 
 static long
-percentile(double p)
+percentile(const uint32_t *histogram, double p)
 {
-	long count = 0;
+	long sum = 0;
 	size_t i;
 
 	for (i = 0; i < LATENCY_MAX_US / 10; i++)
-		if ((count += histogram[i]) >= (long)((double)delivered * p))
+		if ((sum += histogram[i]) >= (long)((double)delivered * p))
 			break;
 	return (long)i * 10;
 }
@@ -228,7 +262,7 @@ int
 main(int argc, char **argv)
 {
 	struct rlimit lim;
-	int port, pid, rate, seconds, i;
+	int port, pid, rate, seconds, idle_count, i;
 	long number, empty_kb;
 	int64_t began, connect_us, cpu, start;
 
@@ -242,21 +276,25 @@ main(int argc, char **argv)
 	rate = (int)strtol(argv[4], NULL, 10);
 	seconds = (int)strtol(argv[5], NULL, 10);
 	writer_count = argc > 6 ? argc - 6 : rate / 3 + 1;
+	idle_count = getenv("IDLE") ? (int)strtol(getenv("IDLE"), NULL, 10) : 0;
 	getrlimit(RLIMIT_NOFILE, &lim);
 	lim.rlim_cur = lim.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lim);
 	total = (long)rate * seconds;
 	order = calloc((size_t)total + 1, sizeof(*order));
 	poll_fd = epoll_create1(0);
-	clients = calloc((size_t)(client_count + writer_count), sizeof(*clients));
-	histogram = calloc(LATENCY_MAX_US / 10, sizeof(*histogram));
+	clients = calloc((size_t)(client_count + writer_count + idle_count), sizeof(*clients));
+	came = calloc(LATENCY_MAX_US / 10, sizeof(*came));
+	seen = calloc(LATENCY_MAX_US / 10, sizeof(*seen));
 	empty_kb = rss_kb(pid);
 	began = now_us();
 	for (i = 0; i < client_count; i++)
-		enter(&clients[i], port, NULL);
+		enter(&clients[i], port, "bench", NULL);
 	connect_us = now_us() - began;
+	for (i = 0; i < idle_count; i++)
+		enter(&clients[client_count + writer_count + i], port, "idle", NULL);
 	for (i = 0; i < writer_count; i++) /* they hear everything too */
-		enter(&clients[client_count + i], port, argc > 6 ? argv[6 + i] : NULL);
+		enter(&clients[client_count + i], port, "bench", argc > 6 ? argv[6 + i] : NULL);
 	listen_until(now_us() + 1000000, -1);
 	delivered = 0;
 	cpu = cpu_ns(pid);
@@ -267,8 +305,8 @@ main(int argc, char **argv)
 	}
 	listen_until(now_us() + 60000000, total * (client_count + writer_count));
 	cpu = cpu_ns(pid) - cpu;
-	printf("%lld %ld %ld %ld %ld %ld %lld %ld %ld\n", (long long)connect_us / 1000, delivered,
-		total * (client_count + writer_count) - delivered, disordered, percentile(0.5), percentile(0.99),
-		(long long)cpu, rss_kb(pid), empty_kb);
+	printf("%lld %ld %ld %ld %ld %ld %lld %ld %ld %ld %ld\n", (long long)connect_us / 1000, delivered,
+		total * (client_count + writer_count) - delivered, disordered, percentile(came, 0.5), percentile(came, 0.99),
+		(long long)cpu, rss_kb(pid), empty_kb, percentile(seen, 0.5), percentile(seen, 0.99));
 	return 0;
 }

@@ -103,7 +103,7 @@ reader() { # FILE [OPTION...]: what is heard in the room, line by line, in the b
 	mapfile -t ids < <(jq -r 'select(.type == "held").id' moderator)
 	run -0 lv-chat deny alice "${ids[0]}" --url "$url" --token-file mod
 	run -0 lv-chat approve alice "${ids[1]}" --url "$url" --token-file mod
-	[ "$(jq -r .type <<<"$output")" = message ]
+	[ "$(jq -r .type <<<"$output")" = approve ]
 	wait_event heard 30 '.text == "and example.org" and .type == "message"' >/dev/null
 	[ "$(jq -r 'select(.text).text' heard)" = "and example.org" ]
 	run -64 lv-chat modes alice links=some --url "$url" --token-file mod

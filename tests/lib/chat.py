@@ -674,13 +674,15 @@ async def held_on(a, b):
     await late.send(type="auth", token=token("7", "--role", "owner"))
     same((await late.get("held"))["id"], m["id"])
     newcomer = await Client.enter(a)
-    await there.send(type="approve", id=m["id"])
+    done = await there.answer(type="approve", id=m["id"])
     said = await reader.get("message")
+    same((done["type"], done["message"]), ("approve", said["id"]))
     same((said["text"], said["user"], said["name"], said["held"], said["by"], said["ref"]),
          ("a SPOILER!", "1", "Zoë", m["id"], "9", "r1"))
     assert "why" not in said, said
-    for c in (author, here, there, late, newcomer):
+    for c in (author, here, late, newcomer):
         same(await c.get("message"), said)
+    assert said in there.seen or await there.get("message") == said
     await here.refused("message_unknown", type="approve", id=m["id"])
     await here.refused("message_unknown", type="deny", id=m["id"])
     # denied: the author learns it, the room does not
