@@ -21,7 +21,7 @@ build_packages=(gcc make pkg-config libc6-dev libev-dev libjansson-dev libpopt-d
 	libcurl4-openssl-dev libexpat1-dev libhiredis-dev)
 run_packages=(ffmpeg curl jq)
 test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3 haproxy systemd dbus polkitd
-	debhelper dpkg-dev lintian
+	debhelper dpkg-dev lintian nftables iproute2
 	python3-websockets postgresql redis-server redis-tools nginx-light libnginx-mod-rtmp chromium chromium-driver
 	radosgw ceph-mon ceph-osd ceph-common awscli faketime prometheus strace
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
