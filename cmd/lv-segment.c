@@ -18,7 +18,7 @@
 
 #define ROOM 65536
 
-static char *dir, *archive, *format;
+static char *dir, *archive, *format, *captions;
 static int target_ms = 2000, window = 10, finish;
 
 static const struct poptOption options[] = {
@@ -30,6 +30,8 @@ static const struct poptOption options[] = {
 	{ "target-ms", 't', POPT_ARG_INT, &target_ms, 0, "aim for MS milliseconds a segment (2000)",
 		"MS" },
 	{ "window", 'w', POPT_ARG_INT, &window, 0, "list N segments in the playlists (10)", "N" },
+	{ "captions", 'c', POPT_ARG_STRING, &captions, 0,
+		"list captions: none, or CHANNEL=LANGUAGE,... as CC1=en; others when they speak", "LIST" },
 	{ "finish", '\0', POPT_ARG_NONE, &finish, 0,
 		"read nothing: end the playlists of a broadcast that lost its writer", NULL },
 	OPT_COMMON
@@ -62,6 +64,32 @@ take_tag(struct segmenter *seg, const struct flv_tag *tag)
 	if (r < 0)
 		warning(0, "a tag at %lld ms ends too early: dropped", (long long)tag->dts);
 	return 0;
+}
+
+/* "CC1=en,SERVICE1=es"; NULL: as they come. */
+static void
+list_captions(struct segmenter_options *how, const char *list)
+{
+	const char *at = list;
+	size_t n;
+	int i;
+
+	if (!list)
+		return;
+	if ((how->deaf = !strcmp(list, "none")))
+		return;
+	for (;; at += n + 1) {
+		n = strcspn(at, "=");
+		i = captions_named(at, n);
+		at += at[n] ? n + 1 : n;
+		n = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+		if (i < 0 || !n || n >= SEGMENTER_LANGUAGE || (at[n] && at[n] != ','))
+			die(EX_USAGE, 0, "--captions %s: none, or CHANNEL=LANGUAGE,... with CC1 to CC4 and SERVICE1 to SERVICE6",
+				list);
+		memcpy(how->language[i], at, n);
+		if (!at[n])
+			return;
+	}
 }
 
 /* Reads to the end; the status to leave with. */
@@ -153,6 +181,7 @@ main(int argc, char **argv)
 		.target_ms = target_ms,
 		.window = window,
 		.lock_ms = 5000 };
+	list_captions(&how, captions);
 	if ((r = segmenter_open(&seg, &how)) == -EBUSY)
 		die(EX_TEMPFAIL, 0, "%s belongs to another lv-segment, which runs on", dir);
 	if (r < 0)

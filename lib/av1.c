@@ -9,15 +9,8 @@
 enum { OBU_SEQUENCE = 1, OBU_DELIMITER = 2, OBU_FRAME_HEADER = 3, OBU_FRAME = 6 };
 enum { BT709 = 1, UNSPECIFIED = 2, SRGB = 13, IDENTITY = 0 };
 
-struct obu {
-	int type;
-	const uint8_t *body;
-	size_t size;
-};
-
-/* The next unit; false at the end, and where a size points outside. */
-static bool
-obu_next(const uint8_t **at, const uint8_t *end, struct obu *o)
+bool
+av1_obu_next(const uint8_t **at, const uint8_t *end, struct av1_obu *o)
 {
 	const uint8_t *p = *at;
 	uint64_t size = 0;
@@ -145,7 +138,7 @@ parse_colours(struct bits *b, struct av1_config *c)
 }
 
 static int
-parse_sequence(const struct obu *o, struct av1_config *out)
+parse_sequence(const struct av1_obu *o, struct av1_config *out)
 {
 	struct bits b = bits_of(o->body, o->size);
 	struct av1_config c = { 0 };
@@ -177,7 +170,7 @@ int
 av1_config_parse(const uint8_t *p, size_t size, struct av1_config *c)
 {
 	const uint8_t *at, *end = p + size;
-	struct obu o;
+	struct av1_obu o;
 
 	memset(c, 0, sizeof(*c));
 	if (size < 4 || p[0] != 0x81)
@@ -192,7 +185,7 @@ av1_config_parse(const uint8_t *p, size_t size, struct av1_config *c)
 	if (c->profile > 2)
 		return -EBADMSG;
 	for (at = p + 4; at < end;) {
-		if (!obu_next(&at, end, &o))
+		if (!av1_obu_next(&at, end, &o))
 			return -EBADMSG;
 		if (o.type == OBU_SEQUENCE) {
 			c->record = true;
@@ -208,9 +201,9 @@ av1_key(const uint8_t *p, size_t size, struct av1_config *c)
 	const uint8_t *end = p + size;
 	bool sequence = c->record;
 	struct bits b;
-	struct obu o;
+	struct av1_obu o;
 
-	while (obu_next(&p, end, &o))
+	while (av1_obu_next(&p, end, &o))
 		if (o.type == OBU_SEQUENCE) {
 			if (parse_sequence(&o, c) < 0)
 				return false;
@@ -228,9 +221,9 @@ size_t
 av1_sequence(const uint8_t *p, size_t size, const uint8_t **obu)
 {
 	const uint8_t *at = p, *end = p + size;
-	struct obu o;
+	struct av1_obu o;
 
-	for (*obu = at; obu_next(&at, end, &o); *obu = at)
+	for (*obu = at; av1_obu_next(&at, end, &o); *obu = at)
 		if (o.type == OBU_SEQUENCE)
 			return (size_t)(at - *obu);
 	return 0;
@@ -240,9 +233,9 @@ size_t
 av1_delimiter(const uint8_t *p, size_t size)
 {
 	const uint8_t *at = p;
-	struct obu o;
+	struct av1_obu o;
 
-	return obu_next(&at, p + size, &o) && o.type == OBU_DELIMITER ? (size_t)(at - p) : 0;
+	return av1_obu_next(&at, p + size, &o) && o.type == OBU_DELIMITER ? (size_t)(at - p) : 0;
 }
 
 /* av01.profile.level and tier.depth, and the colours where they are not the usual ones. */

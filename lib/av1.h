@@ -25,6 +25,14 @@ struct av1_config {
 	int width, height; /* the most that a frame has */
 };
 
+struct av1_obu {
+	int type;
+	const uint8_t *body;
+	size_t size;
+};
+/* The next unit; false at the end, and where a size points outside. */
+bool av1_obu_next(const uint8_t **at, const uint8_t *end, struct av1_obu *);
+
 /* The size stays 0 where the record holds no sequence header: the first key frame has one. */
 int av1_config_parse(const uint8_t *av1c, size_t, struct av1_config *);
 /* A temporal unit that begins with a shown key frame; reads the sequence header in front of it. */

@@ -1,6 +1,7 @@
 #include "m3u8.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "clock.h"
 
@@ -41,9 +42,9 @@ m3u8_end(struct buf *b)
 }
 
 void
-m3u8_master(struct buf *b, bool independent)
+m3u8_master(struct buf *b, int version, bool independent)
 {
-	buf_printf(b, "#EXTM3U\n#EXT-X-VERSION:6\n");
+	buf_printf(b, "#EXTM3U\n#EXT-X-VERSION:%d\n", version);
 	if (independent)
 		buf_printf(b, "#EXT-X-INDEPENDENT-SEGMENTS\n");
 }
@@ -59,6 +60,13 @@ m3u8_audio(struct buf *b, const char *group, const char *uri, int channels)
 }
 
 void
+m3u8_captions(struct buf *b, const char *channel, const char *language, bool first)
+{
+	buf_printf(b, "#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"" M3U8_CAPTIONS "\",NAME=\"%s\",LANGUAGE=\"%s\","
+		      "DEFAULT=%s,AUTOSELECT=YES,INSTREAM-ID=\"%s\"\n", channel, language, first ? "YES" : "NO", channel);
+}
+
+void
 m3u8_variant(struct buf *b, const struct m3u8_variant *v)
 {
 	buf_printf(b, "#EXT-X-STREAM-INF:BANDWIDTH=%" PRId64 ",AVERAGE-BANDWIDTH=%" PRId64
@@ -71,7 +79,9 @@ m3u8_variant(struct buf *b, const struct m3u8_variant *v)
 		buf_printf(b, ",VIDEO-RANGE=%s", v->range);
 	if (v->audio)
 		buf_printf(b, ",AUDIO=\"%s\"", v->audio);
-	if (v->width)
+	if (v->captions && !strcmp(v->captions, "NONE"))
 		buf_printf(b, ",CLOSED-CAPTIONS=NONE");
+	else if (v->captions)
+		buf_printf(b, ",CLOSED-CAPTIONS=\"%s\"", v->captions);
 	buf_printf(b, "\n%s\n", v->uri);
 }

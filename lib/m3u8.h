@@ -33,8 +33,12 @@ struct m3u8_segment {
 void m3u8_segment(struct buf *, const struct m3u8_segment *);
 void m3u8_end(struct buf *);
 
-void m3u8_master(struct buf *, bool independent);
+#define M3U8_MASTER 6
+#define M3U8_SERVICES 7 /* with captions on a SERVICEn */
+#define M3U8_CAPTIONS "cc" /* their group */
+void m3u8_master(struct buf *, int version, bool independent);
 void m3u8_audio(struct buf *, const char *group, const char *uri, int channels);
+void m3u8_captions(struct buf *, const char *channel, const char *language, bool first);
 
 struct m3u8_variant {
 	int64_t bandwidth, average;
@@ -42,6 +46,7 @@ struct m3u8_variant {
 	int width, height;                /* 0: no picture */
 	double fps;                       /* 0: unknown */
 	const char *range;                /* SDR, HLG, PQ; NULL: unknown */
+	const char *captions;             /* M3U8_CAPTIONS; "NONE"; NULL: not known */
 };
 void m3u8_variant(struct buf *, const struct m3u8_variant *);
 

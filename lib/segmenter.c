@@ -64,6 +64,7 @@ new_broadcast(struct segmenter *g, const char *broadcast)
 	snprintf(g->broadcast, sizeof(g->broadcast), "%s", broadcast);
 	g->target_s = 0;
 	g->dependent = false;
+	g->captions = 0;
 	g->started_ms = clock_wall_ms();
 	g->broken = g->away = g->hole = false;
 	g->have = 0;
@@ -210,6 +211,16 @@ time_of(struct segmenter *g, const struct strand *k, int64_t dts)
 	return MS(dts);
 }
 
+static void
+hear(struct segmenter *g, const struct strand *k, const struct flv_packet *p)
+{
+	uint8_t triples[CAPTIONS_FRAME_MAX];
+	unsigned new = captions_channels(triples, captions_find(p->codec, p->data, p->size, k->codec.nal_len, triples));
+
+	g->master_due |= (new & ~g->captions) != 0;
+	g->captions |= new;
+}
+
 int
 segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p)
 {
@@ -249,6 +260,7 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
 		int64_t pts = t + MS(cts) + (int64_t)p->nano * 9 / 100000;
 
+		hear(g, k, p);
 		s.key = begins != CODEC_DELTA;
 		s.open = begins == CODEC_OPEN;
 		if (!s.key && !g->started && !k->count) {

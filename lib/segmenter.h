@@ -16,16 +16,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "captions.h"
 #include "flv.h"
 #include "mark.h"
 #include "tracks.h"
 
 struct segmenter;
 
+#define SEGMENTER_LANGUAGE 36 /* of RFC 5646 */
+
 struct segmenter_options {
 	const char *dir, *archive; /* archive: NULL for none */
 	bool ts; /* MPEG-TS: a folder a rung, its sound inside; else fMP4, a folder a track */
 	int target_ms, window;
+	bool deaf; /* captions are not listed, and the master says that there are none */
+	char language[CAPTIONS_CHANNELS][SEGMENTER_LANGUAGE]; /* of channels that are listed from the start */
 	int lock_ms; /* how long to wait for another writer to leave */
 };
 

@@ -116,16 +116,46 @@ is_offered(const struct segmenter *g, const struct strand *k)
 	return true;
 }
 
+/* The channels of captions that are listed; what the variants say of them. */
+static const char *
+put_captions(struct segmenter *g, struct buf *b)
+{
+	const char *all = g->how.deaf ? "NONE" : NULL;
+	int i;
+
+	for (i = 0; i < CAPTIONS_CHANNELS && !g->how.deaf; i++) {
+		const char *language = g->how.language[i];
+
+		if (!*language && !(g->captions >> i & 1))
+			continue;
+		m3u8_captions(b, captions_name(i), *language ? language : "und", !all);
+		all = M3U8_CAPTIONS;
+	}
+	return all;
+}
+
+static int
+master_version(const struct segmenter *g)
+{
+	unsigned all = g->captions;
+	int i;
+
+	for (i = 0; i < CAPTIONS_CHANNELS; i++)
+		all |= *g->how.language[i] ? 1u << i : 0;
+	return all >> CAPTIONS_SERVICES && !g->how.deaf ? M3U8_SERVICES : M3U8_MASTER;
+}
+
 void
 seg_put_master(struct segmenter *g)
 {
 	char video[CODEC_TEXT], audio[CODEC_TEXT], codecs[2 * CODEC_TEXT], uri[NAME + 16];
+	const char *captions = NULL;
 	struct buf b = { 0 };
 	bool pictures = false;
 	int64_t total = 0;
 	int i, r;
 
-	m3u8_master(&b, !g->dependent);
+	m3u8_master(&b, master_version(g), !g->dependent);
 	for (i = 0; i < g->strands; i++) {
 		struct strand *k = &g->strand[i];
 
@@ -139,6 +169,8 @@ seg_put_master(struct segmenter *g)
 		snprintf(uri, sizeof(uri), "%s/index.m3u8", k->name);
 		m3u8_audio(&b, k->name, uri, k->codec.channels);
 	}
+	if (pictures)
+		captions = put_captions(g, &b);
 	for (i = 0; i < g->strands; i++) {
 		struct strand *k = &g->strand[i], *a = NULL;
 		struct m3u8_variant v = { .uri = uri };
@@ -154,6 +186,7 @@ seg_put_master(struct segmenter *g)
 			v.height = k->codec.height;
 			v.fps = frame_rate(k);
 			v.range = codec_range(&k->codec);
+			v.captions = captions;
 			snprintf(codecs, sizeof(codecs), "%s%s%s", codec_text(video, &k->codec), a ? "," : "",
 				a ? codec_text(audio, &a->codec) : "");
 		} else {

@@ -232,6 +232,20 @@ is_carried(const struct segmenter *g, const struct strand *k)
 	return false;
 }
 
+/* From the first picture that is shown to the last; the first DTS of a run may lie close together. */
+static int64_t
+shown_span(const struct strand *k, size_t count)
+{
+	int64_t low = k->samples[0].pts, high = low;
+	size_t i;
+
+	for (i = 1; i < count; i++) {
+		low = k->samples[i].pts < low ? k->samples[i].pts : low;
+		high = k->samples[i].pts > high ? k->samples[i].pts : high;
+	}
+	return high - low;
+}
+
 /* A track's part of the segment, of the first counts[] frames of each, becomes a file. */
 void
 seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *counts)
@@ -296,7 +310,7 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 			k->ticks += s->dur;
 		}
 		if (k->video && !(k->fps > 0) && count > 1) {
-			int64_t span = k->samples[count - 1].dts - k->samples[0].dts;
+			int64_t span = shown_span(k, count);
 
 			k->fps = span > 0 ? (double)(count - 1) * HZ / (double)span : 0;
 		}

@@ -102,6 +102,7 @@ struct segmenter {
 	int64_t epoch, origin_ms, started_ms;
 	bool identified, marked, ended, wrote, fresh; /* fresh: nothing cut by this process yet */
 	bool full, copying, master_due, dependent;
+	unsigned captions; /* channels that have spoken */
 	int64_t next_n, gone_dsn; /* the next number; discontinuities that have left the window */
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */

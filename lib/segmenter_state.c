@@ -105,6 +105,7 @@ seg_put_state(struct segmenter *g)
 		(json_int_t)g->gone_dsn, "target_s", g->target_s, "ended", g->ended, "end_pts",
 		(json_int_t)g->media, "dependent", g->dependent);
 	json_object_set_new(o, "stream", json_string(g->stream));
+	json_object_set_new(o, "captions", json_integer(g->captions));
 	tracks = json_array();
 	for (t = 0; t < g->strands; t++)
 		json_array_append_new(tracks, json_string(g->strand[t].name));
@@ -185,6 +186,7 @@ seg_get_state(struct segmenter *g)
 	g->gone_dsn = int_of(o, "gone_discontinuities");
 	g->target_s = (int)int_of(o, "target_s");
 	g->dependent = json_is_true(json_object_get(o, "dependent"));
+	g->captions = (unsigned)int_of(o, "captions") & ((1u << CAPTIONS_CHANNELS) - 1);
 	g->have = g->media = int_of(o, "end_pts");
 	json_array_foreach(json_object_get(o, "expiring"), i, e)
 		if (safe_path(text_of(e, "path")))

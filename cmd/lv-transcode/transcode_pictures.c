@@ -71,6 +71,25 @@ picture_rates(struct transcode *t)
 		t->step[i].divisor = ladder_divisor(fps, t->step[i].rung->fps);
 }
 
+/* A picture's captions go to every rung, and so does what a rung that leaves the picture out would lose. */
+static int
+take_captions(struct transcode *t, const AVFrame *f)
+{
+	const AVFrameSideData *d = av_frame_get_side_data(f, AV_FRAME_DATA_A53_CC);
+	int i, r;
+
+	for (i = 0; d && !t->slating && i < t->steps; i++) {
+		struct step *s = &t->step[t->order_of[i]];
+
+		if (!s->off && (r = video_captions(s->video, d->data, d->size)) < 0) {
+			if (r == -ENOMEM)
+				return r;
+			transcode_lose(t, r, "captions");
+		}
+	}
+	return 0;
+}
+
 static int
 encode(struct transcode *t, const AVFrame *f)
 {
@@ -78,6 +97,8 @@ encode(struct transcode *t, const AVFrame *f)
 	bool idr, own, first = t->due == NEVER;
 	int i, r;
 
+	if ((r = take_captions(t, f)) < 0)
+		return r;
 	if (t->last_pts != NEVER && f->pts <= t->last_pts)
 		return 0; /* a time already used */
 	idr = wants_idr(t, f->pts) || first;

@@ -13,6 +13,7 @@
 
 #include "avmux.h"
 #include "buf.h"
+#include "captions.h"
 #include "die.h"
 #include "event.h"
 #include "graph.h"
@@ -20,6 +21,7 @@
 
 #define NEVER (1 << 24) /* frames to an IDR that nobody asked for */
 #define THREADS 4       /* more slices cost quality */
+#define CAPTIONS_WAIT (32 * CAPTIONS_FRAME_MAX) /* bytes that wait for a picture */
 
 struct video {
 	const struct rung *rung;
@@ -30,7 +32,7 @@ struct video {
 	struct graph graph;
 	AVFrame *frame;
 	AVPacket *pkt;
-	struct buf head, body;
+	struct buf head, body, captions;
 	video_fn *write;
 	void *arg;
 	int64_t last_dts, last_pts;
@@ -258,6 +260,34 @@ open_graph(struct video *v, const AVFrame *f)
 }
 
 int
+video_captions(struct video *v, const uint8_t *triples, size_t n)
+{
+	if (buf_len(&v->captions) + n > CAPTIONS_WAIT)
+		return -ENOSPC;
+	for (; n >= CAPTIONS_TRIPLE; triples += CAPTIONS_TRIPLE, n -= CAPTIONS_TRIPLE)
+		if (!captions_padding(triples))
+			buf_append(&v->captions, triples, CAPTIONS_TRIPLE);
+	return v->captions.error;
+}
+
+/* The picture's own captions have come by video_captions, and so have those of the ones left out. */
+static int
+caption(struct video *v)
+{
+	size_t n = buf_len(&v->captions) < CAPTIONS_FRAME_MAX ? buf_len(&v->captions) : CAPTIONS_FRAME_MAX;
+	AVFrameSideData *d;
+
+	av_frame_remove_side_data(v->frame, AV_FRAME_DATA_A53_CC);
+	if (!n)
+		return 0;
+	if (!(d = av_frame_new_side_data(v->frame, AV_FRAME_DATA_A53_CC, n)))
+		return -ENOMEM;
+	memcpy(d->data, buf_data(&v->captions), n);
+	buf_consume(&v->captions, n);
+	return 0;
+}
+
+int
 video_push(struct video *v, const AVFrame *f, bool idr, const AVFrame **scaled)
 {
 	int r;
@@ -272,6 +302,8 @@ video_push(struct video *v, const AVFrame *f, bool idr, const AVFrame **scaled)
 		(r = av_buffersink_get_frame(v->graph.sink, v->frame)) < 0)
 		return r;
 	if (!v->ctx && (r = open_encoder(v)) < 0)
+		return r;
+	if ((r = caption(v)) < 0)
 		return r;
 	v->last_pts = v->frame->pts = f->pts;
 	v->frame->pict_type = idr ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
@@ -337,6 +369,7 @@ video_free(struct video **v)
 	av_packet_free(&(*v)->pkt);
 	buf_free(&(*v)->head);
 	buf_free(&(*v)->body);
+	buf_free(&(*v)->captions);
 	free(*v);
 	*v = NULL;
 }

@@ -24,6 +24,9 @@ int video_new(struct video **, const struct rung *, double fps, video_fn *, void
 /* scaled: what was encoded, good for a smaller rung to scale from until the next push; NULL when
  * it has borders. */
 int video_push(struct video *, const AVFrame *, bool idr, const AVFrame **scaled);
+/* Captions (captions.h) for the next picture, and for those after it what is more than it holds; -ENOSPC
+ * when so many wait that these are left out.  libx264, h264_nvenc and h264_qsv write them. */
+int video_captions(struct video *, const uint8_t *triples, size_t);
 uint32_t video_codec(const struct video *);
 int video_drain(struct video *);                /* all out; the next picture has to be an IDR */
 int video_abandon(struct video *);              /* the same, but what is inside is lost: how many */

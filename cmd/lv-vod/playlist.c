@@ -166,7 +166,7 @@ put_master(const struct rungs *r, const struct list *lists, int n, const char *f
 	char uri[1024];
 	int i, e;
 
-	m3u8_master(&b, true);
+	m3u8_master(&b, M3U8_MASTER, true);
 	for (i = 0; i < n; i++)
 		pictures |= lists[i].picture && lists[i].frames;
 	for (i = 0; pictures && i < n; i++) {

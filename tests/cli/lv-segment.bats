@@ -497,6 +497,39 @@ whole() {
 	grep -q 'CODECS="avc1.*Opus"' live/good/master.m3u8
 }
 
+@test "captions: the master lists the channels that speak, or what was told of them, or none" {
+	local said="one one two two three three four"
+	"$ROOT/tests/lib/caption" "$A" one two three four five >cc.flv
+	"$ROOT/tests/lib/caption" --cc3 "$A" one two three >cc3.flv
+	heard() { # PLAYLIST: what a decoder makes of it
+		ffmpeg -nostdin -v error -f lavfi -i "movie=$1[out0+subcc]" -map s -f srt - | tr -d '\r' |
+			sed -n 's/<[^>]*>//g; s/{[^}]*}//g; /^[a-z]/p' | xargs
+	}
+	lv-segment --dir live/a cc.flv
+	[ "$(heard live/a/source/index.m3u8)" = "$said" ]
+	grep -q '^#EXT-X-VERSION:7$' live/a/master.m3u8
+	[ "$(grep -c TYPE=CLOSED-CAPTIONS live/a/master.m3u8)" = 2 ]
+	grep -q '^#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="CC1",LANGUAGE="und",DEFAULT=YES,.*INSTREAM-ID="CC1"' live/a/master.m3u8
+	grep -q ',INSTREAM-ID="SERVICE1"$' live/a/master.m3u8
+	grep -q '^#EXT-X-STREAM-INF:.*,CLOSED-CAPTIONS="cc"$' live/a/master.m3u8
+	lv-segment --dir live/t --format ts cc.flv
+	[ "$(heard live/t/source/index.m3u8)" = "$said" ]
+	grep -q 'INSTREAM-ID="CC1"' live/t/master.m3u8
+	lv-segment --dir live/c --captions CC1=en,CC3=es cc3.flv
+	grep -q 'NAME="CC1",LANGUAGE="en".*CC1' live/c/master.m3u8
+	grep -q 'NAME="CC3",LANGUAGE="es".*CC3' live/c/master.m3u8
+	lv-segment --dir live/q "$A" # nobody has spoken: nobody knows
+	! grep -q CLOSED-CAPTIONS live/q/master.m3u8
+	lv-segment --dir live/n --captions none cc.flv
+	grep -q '^#EXT-X-STREAM-INF:.*,CLOSED-CAPTIONS=NONE$' live/n/master.m3u8
+	! grep -q TYPE=CLOSED-CAPTIONS live/n/master.m3u8
+	run -64 --separate-stderr lv-segment --dir live/n --captions CC5=en "$A"
+	[[ $stderr == *'--captions CC5=en: none, or CHANNEL=LANGUAGE'* ]]
+	! command -v npm >/dev/null || NODE_PATH=$BUILD/hls-judge/node_modules node -e 'const hls = require("hls-parser");
+		hls.setOptions({ strictMode: true });
+		process.argv.slice(1).forEach((f) => hls.parse(require("fs").readFileSync(f, "utf8")));' live/{a,c,n,q}/master.m3u8
+}
+
 @test "what a format does not hold is named, and left out or exits 65" {
 	encode hevc.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265 -tag:v hvc1 -an
 	encode opus.mp4 yuv420p: libx264 -preset ultrafast -g 60 -c:a libopus

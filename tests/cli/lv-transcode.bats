@@ -140,6 +140,23 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	done
 }
 
+@test "captions are in every rung, also those of pictures that a rung leaves out" {
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=320x180:r=60 -t 4 -c:v libx264 -preset ultrafast -bf 2 -g 120 \
+		-pix_fmt yuv420p in.flv
+	"$ROOT/tests/lib/caption" in.flv one two three four five six seven >cc.flv
+	lv-transcode --rung source --rung half=160x90@30:200k:- --rung quarter=128x72@15:100k:- <cc.flv >out.flv
+	local r
+	said() { # FILE: the words, as they roll by
+		ffmpeg -nostdin -v error -f lavfi -i "movie=$1[out0+subcc]" -map s -f srt - | tr -d '\r' |
+			sed -n 's/<[^>]*>//g; s/{[^}]*}//g; /^[a-z]/p' | xargs
+	}
+	for r in source half quarter; do
+		rung out.flv $r
+		said out.flv.$r.mkv >$r
+		[ "$(<$r)" = "one one two two three three four four five five six" ] || { cat $r; false; }
+	done
+}
+
 @test "no rung is larger than the source; a portrait turns the box" {
 	lv-transcode --events ev <"$IN/small.flv" >out.flv
 	[ "$(decided ev)" = source ]

@@ -38,3 +38,25 @@ watch() {
 	watch av1
 	watch vp9
 }
+
+@test "captions that ride in the picture are shown, at a button" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	[[ $BUILD != *asan* ]] || skip "once with a sanitizer is enough"
+	cd "$BATS_TEST_TMPDIR"
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -t 12 -c:v libx264 -preset ultrafast \
+		-g 60 -bf 2 -pix_fmt yuv420p -c:a aac in.flv
+	"$ROOT/tests/lib/caption" in.flv zero one two three four five six seven eight nine ten eleven twelve >cc.flv
+	mkfifo cc.pipe
+	lv-segment --dir "$LV_HOME/live/cc" --captions CC1=en cc.pipe 3>&- &
+	local seg=$!
+	exec 7>cc.pipe
+	cat cc.flv >&7
+	go "$URL/watch/cc"
+	eventually 40 page_is '!document.getElementById("captions").hidden'
+	in_page '(document.getElementById("captions").click(), 0)' >/dev/null
+	eventually 10 page_is 'document.getElementById("captions").getAttribute("aria-pressed") == "true"'
+	eventually 20 page_is '[...document.querySelector("video").textTracks].some((t) => t.mode == "showing" && t.language == "en" &&
+		[...t.cues].some((c) => c.text.includes("two")) && [...t.cues].some((c) => c.text.includes("seven")))'
+	exec 7>&-
+	wait "$seg"
+}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "captions.h"
 #include "fmp4.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -53,6 +54,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		n = *p++;
 		if (n > (size_t)(end - p))
 			n = (size_t)(end - p);
+		if (video) {
+			uint8_t triples[CAPTIONS_FRAME_MAX];
+
+			captions_channels(triples, captions_find(fourcc, p, n, c.nal_len, triples));
+		}
 		if (codec_start(&c, p, n) != CODEC_DELTA && video && (c.width < 1 || c.height < 1))
 			__builtin_trap();
 		if (codec_skip(&c, p, n) > n || codec_samples(&c, p, n) < (video ? 0 : 1))

@@ -90,27 +90,38 @@ a_master_playlist(void **state)
 	struct buf b = { 0 };
 
 	(void)state;
-	m3u8_master(&b, true);
+	m3u8_master(&b, M3U8_SERVICES, true);
 	m3u8_audio(&b, "audio-128k", "audio-128k/index.m3u8", 2);
 	m3u8_audio(&b, "audio-x", "audio-x/index.m3u8", 0); /* a program config element would say */
+	m3u8_captions(&b, "CC1", "en", true);
+	m3u8_captions(&b, "SERVICE1", "und", false);
 	m3u8_variant(&b, &(struct m3u8_variant){ .bandwidth = 2200000, .average = 2000000,
 				  .codecs = "avc1.64001f,mp4a.40.2", .audio = "audio-128k",
 				  .uri = "720p/index.m3u8", .width = 1280, .height = 720,
-				  .fps = 30000 / 1001.0 });
+				  .fps = 30000 / 1001.0, .captions = M3U8_CAPTIONS });
+	m3u8_variant(&b, &(struct m3u8_variant){ .bandwidth = 1, .average = 1, .codecs = "avc1.64001f",
+				  .uri = "480p/index.m3u8", .width = 854, .height = 480, .captions = "NONE" });
 	m3u8_variant(&b, &(struct m3u8_variant){ .bandwidth = 64000, .average = 64000, .codecs = "mp4a.40.2",
 				  .uri = "audio-x/index.m3u8" });
 	is_text(&b,
 		"#EXTM3U\n"
-		"#EXT-X-VERSION:6\n"
+		"#EXT-X-VERSION:7\n"
 		"#EXT-X-INDEPENDENT-SEGMENTS\n"
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-128k\",NAME=\"Sound\",LANGUAGE=\"und\","
 		"DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio-128k/index.m3u8\"\n"
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-x\",NAME=\"Sound\",LANGUAGE=\"und\","
 		"DEFAULT=YES,AUTOSELECT=YES,URI=\"audio-x/index.m3u8\"\n"
+		"#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"CC1\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,"
+		"INSTREAM-ID=\"CC1\"\n"
+		"#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"SERVICE1\",LANGUAGE=\"und\",DEFAULT=NO,AUTOSELECT=YES,"
+		"INSTREAM-ID=\"SERVICE1\"\n"
 		"#EXT-X-STREAM-INF:BANDWIDTH=2200000,AVERAGE-BANDWIDTH=2000000,"
 		"CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio-128k\","
-		"CLOSED-CAPTIONS=NONE\n"
+		"CLOSED-CAPTIONS=\"cc\"\n"
 		"720p/index.m3u8\n"
+		"#EXT-X-STREAM-INF:BANDWIDTH=1,AVERAGE-BANDWIDTH=1,CODECS=\"avc1.64001f\",RESOLUTION=854x480,"
+		"CLOSED-CAPTIONS=NONE\n"
+		"480p/index.m3u8\n"
 		"#EXT-X-STREAM-INF:BANDWIDTH=64000,AVERAGE-BANDWIDTH=64000,CODECS=\"mp4a.40.2\"\n"
 		"audio-x/index.m3u8\n");
 }

@@ -198,6 +198,22 @@ function full() {
 		video.webkitEnterFullscreen?.();
 }
 
+// Captions that ride in the picture: none, then each channel that there is.
+function captions() {
+	const tracks = [...video.textTracks].filter((t) => t.kind === 'captions');
+	const next = tracks.findIndex((t) => t.mode === 'showing') + 1;
+	tracks.forEach((t, i) => { t.mode = i === next ? 'showing' : 'hidden'; });
+	told_captions();
+}
+
+function told_captions() {
+	const tracks = [...video.textTracks].filter((t) => t.kind === 'captions');
+	const shown = tracks.find((t) => t.mode === 'showing');
+	$('captions').hidden = !tracks.length;
+	$('captions').setAttribute('aria-pressed', String(Boolean(shown)));
+	$('captions').textContent = shown && tracks.length > 1 ? shown.label : 'CC';
+}
+
 function toggle() {
 	if (video.paused)
 		play();
@@ -263,11 +279,14 @@ $('mute').addEventListener('click', sound);
 $('live').addEventListener('click', live);
 $('full').addEventListener('click', full);
 $('others').addEventListener('click', () => shelf($('shelf').hidden));
+$('captions').addEventListener('click', captions);
+for (const event of ['addtrack', 'removetrack', 'change'])
+	video.textTracks.addEventListener(event, told_captions);
 $('quality').addEventListener('change', (event) => {
 	if (hls) // from the next segment on: what is buffered is played, so that nothing stalls
 		hls.loadLevel = Number(event.target.value);
 });
-const keys = { ' ': toggle, k: toggle, m: sound, f: full, ...(broadcast ? {} : { l: live }) };
+const keys = { ' ': toggle, k: toggle, m: sound, f: full, c: captions, ...(broadcast ? {} : { l: live }) };
 document.addEventListener('keydown', (event) => {
 	if (event.target.closest('button, select, input') || event.ctrlKey || event.metaKey || event.altKey)
 		return;
