@@ -100,7 +100,7 @@ channel_608(int field, uint8_t a, uint8_t b)
 	a &= 127;
 	b &= 127;
 	if ((a & 0x76) == 0x14 && (b == 0x20 || (b >= 0x25 && b <= 0x27) || b == 0x29))
-		return 1u << (2 * field + (a >> 3 & 1));
+		return 1u << (CAPTIONS_SERVICES + 2 * field + (a >> 3 & 1));
 	return 0;
 }
 
@@ -110,7 +110,7 @@ channel_708(uint8_t block)
 {
 	int number = block >> 5;
 
-	return number >= 1 && number <= 6 && block & 31 ? 1u << (CAPTIONS_SERVICES + number - 1) : 0;
+	return number >= 1 && number <= CAPTIONS_SERVICES && block & 31 ? 1u << (number - 1) : 0;
 }
 
 unsigned
@@ -127,8 +127,8 @@ captions_channels(const uint8_t *p, size_t n)
 	return all;
 }
 
-static const char *const names[CAPTIONS_CHANNELS] = { "CC1", "CC2", "CC3", "CC4", "SERVICE1", "SERVICE2", "SERVICE3",
-	"SERVICE4", "SERVICE5", "SERVICE6" };
+static const char *const names[CAPTIONS_CHANNELS] = { "SERVICE1", "SERVICE2", "SERVICE3", "SERVICE4", "SERVICE5",
+	"SERVICE6", "CC1", "CC2", "CC3", "CC4" };
 
 int
 captions_named(const char *name, size_t n)

@@ -18,9 +18,9 @@
 #define CAPTIONS_TRIPLE 3
 #define CAPTIONS_FRAME_MAX (31 * CAPTIONS_TRIPLE) /* bytes that a picture can hold */
 
-/* Bits of what has spoken: CC1 ... CC4, then SERVICE1 ... SERVICE6. */
+/* Bits of what has spoken: SERVICE1 ... SERVICE6, then CC1 ... CC4: hls.js takes the name of the last. */
 #define CAPTIONS_CHANNELS 10
-#define CAPTIONS_SERVICES 4 /* the first bit of those */
+#define CAPTIONS_SERVICES 6
 
 /* The triples of a frame of the FourCC given: their bytes, 0 when there are none. */
 size_t captions_find(uint32_t fourcc, const uint8_t *frame, size_t, int nal_len, uint8_t to[CAPTIONS_FRAME_MAX]);

@@ -60,10 +60,10 @@ m3u8_audio(struct buf *b, const char *group, const char *uri, int channels)
 }
 
 void
-m3u8_captions(struct buf *b, const char *channel, const char *language, bool first)
+m3u8_captions(struct buf *b, const char *channel, const char *language)
 {
 	buf_printf(b, "#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"" M3U8_CAPTIONS "\",NAME=\"%s\",LANGUAGE=\"%s\","
-		      "DEFAULT=%s,AUTOSELECT=YES,INSTREAM-ID=\"%s\"\n", channel, language, first ? "YES" : "NO", channel);
+		      "DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID=\"%s\"\n", channel, language, channel);
 }
 
 void

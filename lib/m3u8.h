@@ -38,7 +38,7 @@ void m3u8_end(struct buf *);
 #define M3U8_CAPTIONS "cc" /* their group */
 void m3u8_master(struct buf *, int version, bool independent);
 void m3u8_audio(struct buf *, const char *group, const char *uri, int channels);
-void m3u8_captions(struct buf *, const char *channel, const char *language, bool first);
+void m3u8_captions(struct buf *, const char *channel, const char *language);
 
 struct m3u8_variant {
 	int64_t bandwidth, average;

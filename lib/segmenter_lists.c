@@ -128,7 +128,7 @@ put_captions(struct segmenter *g, struct buf *b)
 
 		if (!*language && !(g->captions >> i & 1))
 			continue;
-		m3u8_captions(b, captions_name(i), *language ? language : "und", !all);
+		m3u8_captions(b, captions_name(i), *language ? language : "und");
 		all = M3U8_CAPTIONS;
 	}
 	return all;
@@ -142,7 +142,7 @@ master_version(const struct segmenter *g)
 
 	for (i = 0; i < CAPTIONS_CHANNELS; i++)
 		all |= *g->how.language[i] ? 1u << i : 0;
-	return all >> CAPTIONS_SERVICES && !g->how.deaf ? M3U8_SERVICES : M3U8_MASTER;
+	return all & ((1u << CAPTIONS_SERVICES) - 1) && !g->how.deaf ? M3U8_SERVICES : M3U8_MASTER;
 }
 
 void

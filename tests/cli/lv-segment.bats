@@ -509,7 +509,7 @@ whole() {
 	[ "$(heard live/a/source/index.m3u8)" = "$said" ]
 	grep -q '^#EXT-X-VERSION:7$' live/a/master.m3u8
 	[ "$(grep -c TYPE=CLOSED-CAPTIONS live/a/master.m3u8)" = 2 ]
-	grep -q '^#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="CC1",LANGUAGE="und",DEFAULT=YES,.*INSTREAM-ID="CC1"' live/a/master.m3u8
+	grep -q '^#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="CC1",LANGUAGE="und",DEFAULT=NO,.*INSTREAM-ID="CC1"' live/a/master.m3u8
 	grep -q ',INSTREAM-ID="SERVICE1"$' live/a/master.m3u8
 	grep -q '^#EXT-X-STREAM-INF:.*,CLOSED-CAPTIONS="cc"$' live/a/master.m3u8
 	lv-segment --dir live/t --format ts cc.flv

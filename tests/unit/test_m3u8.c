@@ -93,8 +93,8 @@ a_master_playlist(void **state)
 	m3u8_master(&b, M3U8_SERVICES, true);
 	m3u8_audio(&b, "audio-128k", "audio-128k/index.m3u8", 2);
 	m3u8_audio(&b, "audio-x", "audio-x/index.m3u8", 0); /* a program config element would say */
-	m3u8_captions(&b, "CC1", "en", true);
-	m3u8_captions(&b, "SERVICE1", "und", false);
+	m3u8_captions(&b, "CC1", "en");
+	m3u8_captions(&b, "SERVICE1", "und");
 	m3u8_variant(&b, &(struct m3u8_variant){ .bandwidth = 2200000, .average = 2000000,
 				  .codecs = "avc1.64001f,mp4a.40.2", .audio = "audio-128k",
 				  .uri = "720p/index.m3u8", .width = 1280, .height = 720,
@@ -111,7 +111,7 @@ a_master_playlist(void **state)
 		"DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio-128k/index.m3u8\"\n"
 		"#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio-x\",NAME=\"Sound\",LANGUAGE=\"und\","
 		"DEFAULT=YES,AUTOSELECT=YES,URI=\"audio-x/index.m3u8\"\n"
-		"#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"CC1\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,"
+		"#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"CC1\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,"
 		"INSTREAM-ID=\"CC1\"\n"
 		"#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"cc\",NAME=\"SERVICE1\",LANGUAGE=\"und\",DEFAULT=NO,AUTOSELECT=YES,"
 		"INSTREAM-ID=\"SERVICE1\"\n"
