@@ -427,7 +427,7 @@ whole() {
 		lv-segment --dir live/$f $f.flv
 		whole $f.mp4 live/$f 200
 		range=${f^^}
-		grep -q "VIDEO-RANGE=$range," live/$f/master.m3u8
+		grep -q "VIDEO-RANGE=$range\(,\|$\)" live/$f/master.m3u8
 		[ "$(grep -c EXTINF live/$f/source/index.m3u8)" = 2 ]
 	done
 	grep -q "CODECS=\"$(mime_hevc pq.mp4)\"" live/pq/master.m3u8
