@@ -21,6 +21,7 @@ struct listener {
 
 struct conn {
 	struct httpd *httpd;
+	struct listener *listener;
 	struct conn *next, **link;
 	struct MHD_Connection *inner;
 	int64_t until_ms; /* the end of what it is doing now: to ask, or to take its response */
@@ -130,8 +131,9 @@ request_handle(void *ctx, struct MHD_Connection *c, const char *url, const char 
 		*upload_size = 0;
 		return MHD_YES;
 	}
+	if (!x->counted) /* it was held before */
+		l->httpd->in_flight++;
 	x->counted = true;
-	l->httpd->in_flight++;
 	req.target = x->target;
 	info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	req.peer = info ? info->client_addr : NULL;
@@ -150,6 +152,7 @@ conn_change(void *ctx, struct MHD_Connection *c, void **slot, enum MHD_Connectio
 		if (!(conn = calloc(1, sizeof(*conn))))
 			return; /* it lives without our clock, under the library's */
 		conn->httpd = h;
+		conn->listener = l;
 		conn->inner = c;
 		conn->until_ms = clock_mono_ms() + HTTPD_FIRST_S * 1000;
 		conn->link = &h->conns;
@@ -248,7 +251,7 @@ int
 httpd_listen(struct httpd *h, int fd)
 {
 	struct listener *l = &h->listeners[h->nlisteners];
-	unsigned flags = MHD_USE_ERROR_LOG | MHD_USE_EPOLL | MHD_USE_TURBO;
+	unsigned flags = MHD_USE_ERROR_LOG | MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME;
 	struct MHD_OptionItem tls[] = { { MHD_OPTION_END, 0, NULL }, { MHD_OPTION_END, 0, NULL },
 		{ MHD_OPTION_END, 0, NULL } };
 	const union MHD_DaemonInfo *info;
@@ -375,6 +378,37 @@ httpd_body_unref(struct httpd_body **bp)
 	*bp = NULL;
 }
 
+static struct conn *
+conn_of(const struct httpd_request *req)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(req->inner, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
+struct httpd_held *
+httpd_hold(struct httpd_request *req)
+{
+	struct conn *c = conn_of(req);
+
+	if (!c)
+		return NULL;
+	c->until_ms = clock_mono_ms() + HTTPD_HOLD_S * 1000;
+	MHD_suspend_connection(c->inner);
+	return (struct httpd_held *)c;
+}
+
+/* The library looks for them when it runs, and would not be run before something else comes. */
+void
+httpd_resume(struct httpd_held *held)
+{
+	struct conn *c = (struct conn *)held;
+
+	MHD_resume_connection(c->inner);
+	ev_feed_event(c->httpd->loop, &c->listener->timer, EV_TIMER);
+}
+
 const char *
 httpd_header(const struct httpd_request *req, const char *name)
 {
@@ -384,9 +418,7 @@ httpd_header(const struct httpd_request *req, const char *name)
 void
 httpd_reply(struct httpd_request *req, unsigned status, struct httpd_body *b)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(req->inner, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct conn *c = info ? info->socket_context : NULL;
+	struct conn *c = conn_of(req);
 
 	if (c) {
 		c->answering = true;

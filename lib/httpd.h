@@ -2,7 +2,9 @@
  * httpd: an HTTP/1.1 server on a libev loop; the one place that knows libmicrohttpd.
  *
  * Shape:  new, listen for each address, then the loop runs; drain, and free at the end.
- *         The handler is called once a request and answers before it returns, with httpd_reply.
+ *         The handler is called once a request and answers before it returns, with httpd_reply; or it
+ *         holds the request and returns, and is called again with it after httpd_resume, which comes
+ *         within HTTPD_HOLD_S and before httpd_free.
  * Bodies: made once and sent to any number of clients at the same time; a file leaves by sendfile.
  *         They are counted: httpd_body_unref gives up the maker's share.
  * Owner:  new borrows the configuration's texts; a request and its texts are good during the call.
@@ -23,12 +25,14 @@
 #define HTTPD_HEADER_BYTES (8 << 10)
 #define HTTPD_FIRST_S 15
 #define HTTPD_IDLE_S 75
+#define HTTPD_HOLD_S 15
 #define HTTPD_SLOW_S 30
 #define HTTPD_SLOW_RATE (16 << 10) /* bytes a second */
 #define HTTPD_LISTENERS 16
 
 struct httpd;
 struct httpd_body;
+struct httpd_held;
 
 struct httpd_request {
 	const char *method, *target; /* as it came, with its query */
@@ -56,6 +60,9 @@ int httpd_body_file(struct httpd_body **, int fd, uint64_t first, uint64_t size)
 int httpd_body_bytes(struct httpd_body **, const void *, size_t);                 /* copies */
 int httpd_body_header(struct httpd_body *, const char *name, const char *value);
 void httpd_body_unref(struct httpd_body **);
+
+struct httpd_held *httpd_hold(struct httpd_request *); /* NULL: it cannot be */
+void httpd_resume(struct httpd_held *);
 
 const char *httpd_header(const struct httpd_request *, const char *name); /* NULL: absent */
 void httpd_reply(struct httpd_request *, unsigned status, struct httpd_body *); /* borrows */

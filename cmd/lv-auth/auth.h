@@ -71,12 +71,7 @@ struct dbstore_config {
 int dbstore_open(struct store **, const struct dbstore_config *);
 
 /* A back end that is asked as well; takes the store and gives another in its place, closed on error. */
-struct judge {
-	const char *url, *secret_path, *ca_path;
-	int format;   /* enum hook_format */
-	bool private; /* it may be on this machine or in a private network */
-};
-int hookstore_open(struct store **, const struct judge *);
+int hookstore_open(struct store **, const char *url);
 
 /* The coprocess: requests on descriptor 0, verdicts on 1.  An exit status. */
 int filter_run(struct store *);
@@ -128,7 +123,7 @@ bool people_command(const char *name);
 bool people_options_given(void);
 int people_run(const char *url, char **args, const char *until);
 
-/* Tokens for the chat: "token STREAM".  An exit status. */
+/* Tokens, for the chat and for viewers: "token STREAM".  An exit status. */
 extern const struct poptOption token_options[];
 int token_run(char **args, const char *user);
 

@@ -5,19 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <ev.h>
 #include <jansson.h>
 
 #include "auth.h"
+#include "backend.h"
 #include "clock.h"
 #include "die.h"
-#include "hook.h"
-#include "http.h"
 
-#define CONNECTIONS 50
-#define CONNECT_MS 1000
 #define ANSWER_MS 2000
 #define VERDICT_MS 2900 /* the door gives up after 3 s: a later "yes" would hold the stream in vain */
 #define WAITING_MAX 4096
@@ -33,17 +29,13 @@ struct waiting {
 	int64_t since_ms;
 	char *verdict; /* the store's yes, whole; NULL while the store is asked */
 	char broadcast[27];
-	char body[HOOK_TEXT];
 };
 
 struct hookstore {
 	struct store store, *inner;
 	struct ev_loop *loop;
-	struct http *http;
+	struct backend *backend;
 	const char *url;
-	enum hook_format format;
-	struct buf secret;
-	char server[128];
 	struct waiting *waiting;
 	size_t count, asked;
 	bool said; /* that it cannot be asked, until it can */
@@ -78,49 +70,34 @@ take_back(struct waiting *w, const char *reason)
 }
 
 static void
-answered(void *ctx, const struct http_response *r)
+answered(void *ctx, const struct backend_answer *a)
 {
 	struct waiting *w = ctx;
 	struct hookstore *h = w->h;
-	char reason[HOOK_REASON];
 
 	h->asked--;
-	if (r->error) {
-		if (!h->said)
-			complain(0, "cannot ask %s: %s; publishers are refused", h->url, r->why);
-		h->said = true;
+	if (a->why && !h->said)
+		complain(0, "cannot ask %s: %s; publishers are refused", h->url, a->why);
+	h->said = a->why != NULL;
+	if (!a->allowed)
+		take_back(w, a->reason);
+	else if (clock_mono_ms() - w->since_ms > VERDICT_MS)
 		take_back(w, "try again later");
-	} else {
-		h->said = false;
-		if (!hook_allows(h->format, r->status, r->body, r->size, reason))
-			take_back(w, reason);
-		else if (clock_mono_ms() - w->since_ms > VERDICT_MS)
-			take_back(w, "try again later");
-		else
-			buf_append(&h->store.out, w->verdict, strlen(w->verdict));
-	}
+	else
+		buf_append(&h->store.out, w->verdict, strlen(w->verdict));
 	forget(w);
 }
 
 static int
 question(struct waiting *w, const json_t *verdict)
 {
-	struct hookstore *h = w->h;
 	const struct ask *a = &w->ask;
-	char signature[HOOK_SIGNATURE];
-	const char *const headers[] = { hook_type(h->format), buf_len(&h->secret) ? signature : NULL, NULL };
-	int n = hook_body(w->body, h->format, HOOK_PUBLISH, &(struct hook_facts){ .server = h->server,
-		.client = *a->session ? a->session : a->id, .remote = a->remote, .app = a->app,
-		.tcurl = a->tcurl, .query = a->query, .agent = a->client,
-		.stream = json_string_value(json_object_get(verdict, "stream")),
-		.user = json_string_value(json_object_get(verdict, "user")),
-		.broadcast = w->broadcast });
 
-	if (n < 0 || (buf_len(&h->secret) && (n = hook_sign(signature, buf_data(&h->secret),
-			buf_len(&h->secret), clock_wall_ms() / 1000, w->body, (size_t)n)) < 0))
-		return n;
-	return http_send(h->http, &(struct http_request){ .method = "POST", .url = h->url, .headers = headers,
-		.body = w->body, .size = strlen(w->body), .done = answered, .ctx = w });
+	return backend_call(w->h->backend, HOOK_PUBLISH, &(struct hook_facts){
+		.client = *a->session ? a->session : a->id, .remote = a->remote, .app = a->app, .tcurl = a->tcurl,
+		.query = a->query, .agent = a->client, .broadcast = w->broadcast,
+		.stream = json_string_value(json_object_get(verdict, "stream")),
+		.user = json_string_value(json_object_get(verdict, "user")) }, answered, w);
 }
 
 /* A line of the store: a yes is held back while the back end is asked, all else goes out. */
@@ -238,26 +215,23 @@ hook_close(struct store **s)
 {
 	struct hookstore *h = (struct hookstore *)*s;
 
-	http_free(&h->http);
+	backend_free(&h->backend);
 	while (h->waiting)
 		forget(h->waiting);
 	if (h->loop)
 		ev_loop_destroy(h->loop);
 	h->inner->close(&h->inner);
-	if (buf_len(&h->secret))
-		explicit_bzero(buf_data(&h->secret), buf_len(&h->secret));
-	buf_free(&h->secret);
 	buf_free(&h->store.out);
 	free(h);
 	*s = NULL;
 }
 
 int
-hookstore_open(struct store **store, const struct judge *judge)
+hookstore_open(struct store **store, const char *url)
 {
 	struct hookstore *h = calloc(1, sizeof(*h));
 	struct store *inner = *store;
-	int r;
+	int status;
 
 	if (!h) {
 		complain(-ENOMEM, "cannot begin");
@@ -267,21 +241,10 @@ hookstore_open(struct store **store, const struct judge *judge)
 	h->store = (struct store){ hook_publish, hook_notice, hook_turn, hook_watch, hook_busy, hook_fill, hook_close,
 		.out = { 0 } };
 	h->inner = inner;
-	h->url = judge->url;
-	h->format = (enum hook_format)judge->format;
-	gethostname(h->server, sizeof(h->server) - 1);
+	h->url = url;
 	*store = &h->store;
-	if (judge->secret_path && (r = whole_secret(judge->secret_path, HOOK_SECRET_MAX, &h->secret)) < 0) {
-		keyring_complain(r, "read", judge->secret_path);
+	h->loop = ev_loop_new(EVFLAG_AUTO);
+	if ((status = backend_new(&h->backend, h->loop, url, ANSWER_MS)))
 		hook_close(store);
-		return keyring_status(r);
-	}
-	if (!(h->loop = ev_loop_new(EVFLAG_AUTO)) || (r = http_new(&h->http, h->loop, &(struct http_config){
-			.connections = CONNECTIONS, .connect_ms = CONNECT_MS, .stall_ms = ANSWER_MS,
-			.total_ms = ANSWER_MS, .public_only = !judge->private, .ca_file = judge->ca_path })) < 0) {
-		complain(-ENOMEM, "cannot begin");
-		hook_close(store);
-		return EX_OSERR;
-	}
-	return EX_OK;
+	return status;
 }

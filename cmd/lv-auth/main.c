@@ -4,18 +4,16 @@
 #include <string.h>
 
 #include "auth.h"
+#include "backend.h"
 #include "die.h"
 #include "event.h"
-#include "hook.h"
 #include "metricsd.h"
 #include "opt.h"
 #include "sig.h"
 
 static char *keys_path, *db_url, *state_path, *box;
 static int hold_s = 120, cache_s, takeover;
-static struct judge judge;
-static char *hook_url, *hook_format_name, *hook_secret_path, *hook_ca_path;
-static int hook_private;
+static char *hook_url;
 static struct hand hand;
 static char *user, *app, *until;
 static long max_kbps;
@@ -44,15 +42,9 @@ static const struct poptOption options[] = {
 	{ "adobe", 0, POPT_ARG_NONE, &adobe, 0,
 		"add: the key is also the password of a user named STREAM (authmod=adobe)", NULL },
 	{ "hook", 0, POPT_ARG_STRING, &hook_url, 0, "ask the back end at URL as well", "URL" },
-	{ "hook-format", 0, POPT_ARG_STRING, &hook_format_name, 0, "in the words of srs, nginx or json (srs)",
-		"FORMAT" },
-	{ "hook-secret-file", 0, POPT_ARG_STRING, &hook_secret_path, 0, "sign what is asked by the key in FILE",
-		"FILE" },
-	{ "hook-ca", 0, POPT_ARG_STRING, &hook_ca_path, 0, "believe the certificates in FILE", "FILE" },
-	{ "hook-private", 0, POPT_ARG_NONE, &hook_private, 0,
-		"the back end may be on this machine or in a private network", NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)backend_options, 0, "The back end, with --hook:", NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)people_options, 0, "People, with --db:", NULL },
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)token_options, 0, "Tokens for the chat:", NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)token_options, 0, "Tokens, for the chat and private streams:", NULL },
 	OPT_METRICS,
 	OPT_COMMON
 };
@@ -115,23 +107,6 @@ run_hand(char **args)
 	return db_url ? dbhand_check(&hand) : hand_check(&hand);
 }
 
-static void
-hook_check(void)
-{
-	int format = hook_format(hook_format_name ? hook_format_name : "srs");
-
-	if (!hook_url && (hook_format_name || hook_secret_path || hook_ca_path || hook_private))
-		die(EX_USAGE, 0, "--hook-format and its like go with --hook");
-	if (hook_url && strncmp(hook_url, "http://", 7) && strncmp(hook_url, "https://", 8))
-		die(EX_USAGE, 0, "--hook: http://... or https://...");
-	if (hook_url && strchr(hook_url, '@'))
-		die(EX_USAGE, 0, "--hook: no password on a command line, where others see it; "
-			"--hook-secret-file signs what is asked");
-	if (format < 0)
-		die(EX_USAGE, 0, "--hook-format: srs, nginx or json");
-	judge = (struct judge){ hook_url, hook_secret_path, hook_ca_path, format, hook_private };
-}
-
 static int
 run_filter(void)
 {
@@ -149,7 +124,7 @@ run_filter(void)
 			takeover }) :
 		filestore_open(&store, keys_path, state_path, hold_s);
 	if (!status && hook_url)
-		status = hookstore_open(&store, &judge);
+		status = hookstore_open(&store, hook_url);
 	if (status)
 		return status;
 	status = filter_run(store);
@@ -161,6 +136,7 @@ run_filter(void)
 int
 main(int argc, char **argv)
 {
+	const char *wrong;
 	char **args;
 
 	opt_mixed = true;
@@ -172,7 +148,8 @@ main(int argc, char **argv)
 		return schema_print();
 	if (args[0] && !strcmp(args[0], "token"))
 		return token_run(args + 1, user);
-	hook_check();
+	if ((wrong = backend_check("--hook", hook_url)))
+		die(EX_USAGE, 0, "%s", wrong);
 	if ((!keys_path || !*keys_path) && !db_url && !(hook_url && !args[0]))
 		die(EX_USAGE, 0, "which keys? give --keys FILE or --db URL");
 	if (!keys_path && !db_url && !state_path)

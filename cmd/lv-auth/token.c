@@ -1,4 +1,4 @@
-/* A token that says who somebody is in a chat room: lv-chatd believes what is signed. */
+/* Tokens: who somebody is in a chat room, which lv-chatd believes; who may watch, which lv-serve does. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,9 +7,11 @@
 #include "clock.h"
 #include "die.h"
 #include "ticket.h"
+#include "viewlink.h"
 
 static char *secret_path, *name, *role, **badges, *followed;
-static int tier, for_s = 600;
+static char *address;
+static int tier, for_s = 600, view;
 
 const struct poptOption token_options[] = {
 	{ "token-secret", 0, POPT_ARG_STRING, &secret_path, 0, "token: sign with the key in FILE", "FILE" },
@@ -19,6 +21,8 @@ const struct poptOption token_options[] = {
 	{ "tier", 0, POPT_ARG_INT, &tier, 0, "token: subscribed at tier N", "N" },
 	{ "followed", 0, POPT_ARG_STRING, &followed, 0, "token: follows since DATE (RFC 3339)", "DATE" },
 	{ "for-s", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &for_s, 0, "token: good for S seconds", "S" },
+	{ "view", 0, POPT_ARG_NONE, &view, 0, "token: a signed prefix for the paths of lv-serve, to watch STREAM", NULL },
+	{ "address", 0, POPT_ARG_STRING, &address, 0, "token --view: good for a viewer at IP only", "IP" },
 	POPT_TABLEEND
 };
 
@@ -91,6 +95,48 @@ key_open(int *status)
 	return key;
 }
 
+static int
+finish(void)
+{
+	if (!fflush(stdout) && !fclose(stdout))
+		return EX_OK;
+	complain(0, "cannot write to standard output");
+	return EX_IOERR;
+}
+
+/* The prefix of a path, as lv-serve --token-secret takes it. */
+static int
+run_view(const char *stream)
+{
+	char text[VIEWLINK_TEXT], from[VIEWLINK_ADDRESS];
+	struct buf secret = { 0 };
+	int r;
+
+	if (!keys_stream_good(stream))
+		die(EX_USAGE, 0, "\"%.80s\" is no stream name: 1 to 64 of A-Z a-z 0-9 _ -", stream);
+	if (address && !viewlink_address(from, address))
+		die(EX_USAGE, 0, "--address %s: no address; expected as 203.0.113.9 or 2001:db8::1", address);
+	if (for_s < 1)
+		die(EX_USAGE, 0, "--for-s %d: a number of seconds", for_s);
+	if (!secret_path)
+		die(EX_USAGE, 0, "signed with what? give --token-secret FILE, the one of lv-serve");
+	if ((r = whole_secret(secret_path, VIEWLINK_SECRET_MAX, &secret)) < 0) {
+		keyring_complain(r, "open", secret_path);
+		return keyring_status(r);
+	}
+	r = buf_len(&secret) < VIEWLINK_SECRET_MIN ? -EINVAL : viewlink_make(text, &(struct viewlink_key){
+		(const char *)buf_data(&secret), buf_len(&secret) }, stream, clock_wall_ms() / 1000 + for_s,
+		address ? from : NULL);
+	explicit_bzero(buf_data(&secret), buf_len(&secret));
+	buf_free(&secret);
+	if (r < 0) {
+		complain(0, "%s is no secret of %d bytes or more", secret_path, VIEWLINK_SECRET_MIN);
+		return EX_DATAERR;
+	}
+	printf("%s\n", text);
+	return finish();
+}
+
 int
 token_run(char **args, const char *user)
 {
@@ -100,7 +146,14 @@ token_run(char **args, const char *user)
 	int status, r;
 
 	if (!args[0] || args[1])
-		die(EX_USAGE, 0, "token for which room? name one stream, or * for all");
+		die(EX_USAGE, 0, view ? "token --view for which stream? name one" :
+			"token for which room? name one stream, or * for all");
+	if (view && (user || name || role || badges || tier || followed))
+		die(EX_USAGE, 0, "--view goes with --token-secret, --for-s and --address only");
+	if (view)
+		return run_view(args[0]);
+	if (address)
+		die(EX_USAGE, 0, "--address goes with --view only");
 	fill(&ticket, args[0], user);
 	if (!(key = key_open(&status)))
 		return status;
@@ -113,8 +166,5 @@ token_run(char **args, const char *user)
 	}
 	printf("%.*s\n", (int)buf_len(&token), (const char *)buf_data(&token));
 	buf_free(&token);
-	if (!fflush(stdout) && !fclose(stdout))
-		return EX_OK;
-	complain(0, "cannot write to standard output");
-	return EX_IOERR;
+	return finish();
 }

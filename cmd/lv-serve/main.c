@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "child.h"
 #include "clock.h"
 #include "die.h"
@@ -34,6 +35,7 @@
 #define FILE_MAX (1 << 20)
 
 static char *root_path, **listens, *player_path, *cert_path, *key_path, *secret_path, *chat_where;
+static char **referers, *play_hook;
 static int max_connections = 10000, proxied, archive;
 
 static const struct poptOption options[] = {
@@ -45,6 +47,10 @@ static const struct poptOption options[] = {
 	{ "max-connections", 'm', POPT_ARG_INT, &max_connections, 0, "keep at most N open (10000)", "N" },
 	{ "token-secret", 't', POPT_ARG_STRING, &secret_path, 0,
 		"serve streams below signed prefixes only, /p/EXP/HMAC", "FILE" },
+	{ "referer", '\0', POPT_ARG_ARGV, &referers, 0,
+		"serve streams to pages of this host only: HOST, *.HOST, .HOST or none; may be repeated", "NAME" },
+	{ "play-hook", '\0', POPT_ARG_STRING, &play_hook, 0, "ask the back end at URL who may watch", "URL" },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)backend_options, 0, "The back end, with --play-hook:", NULL },
 	{ "archive", 'a', POPT_ARG_NONE, &archive, 0, "serve DIR/archive under /archive too", NULL },
 	{ "chat", '\0', POPT_ARG_STRING, &chat_where, 0,
 		"the page's chat: a /PATH here, :PORT of this host, or a ws:// URL", "WHERE" },
@@ -59,7 +65,8 @@ static struct server {
 	struct viewers *viewers;
 	struct list *list;
 	int64_t started_ms, drain_until_ms;
-	struct token_key key;
+	struct viewlink_key key;
+	struct gate gate;
 	bool draining;
 	ev_signal term, intr;
 	ev_timer tick;
@@ -77,18 +84,19 @@ peer_text(const struct sockaddr *sa, char *text, size_t cap)
 }
 
 /* Whoever asks; behind a proxy of ours, the address that the proxy saw, which is the last one. */
-static const char *
+static void
 remote_of(struct httpd_request *req, char *text, size_t cap)
 {
 	const char *list = proxied ? httpd_header(req, "X-Forwarded-For") : NULL, *last;
 
-	if (!list)
-		return peer_text(req->peer, text, cap);
+	if (!list) {
+		peer_text(req->peer, text, cap);
+		return;
+	}
 	last = strrchr(list, ',');
 	last = last ? last + 1 : list;
 	last += strspn(last, " \t");
 	snprintf(text, cap, "%.*s", (int)strcspn(last, " \t"), last);
-	return text;
 }
 
 static void
@@ -126,12 +134,12 @@ on_request(void *ctx, struct httpd_request *req)
 		else if ((text = list_text(server.list, server.viewers, &len)))
 			origin_say(req, 200, "application/json", "public, max-age=1", text, len);
 	} else {
-		origin_answer(server.origin, req, &seen);
+		remote_of(req, remote, sizeof(remote));
+		origin_answer(server.origin, req, remote, &seen);
 		if (!seen.playlist)
 			return;
 		agent = httpd_header(req, "User-Agent");
-		viewers_seen(server.viewers, seen.stream, remote_of(req, remote, sizeof(remote)),
-			agent ? agent : "");
+		viewers_seen(server.viewers, seen.stream, remote, agent ? agent : "");
 	}
 }
 
@@ -187,6 +195,8 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	(void)w;
 	(void)events;
 	viewers_tick(server.viewers, now);
+	if (server.gate.judge)
+		judge_tick(server.gate.judge, now);
 	origin_sweep(server.origin, now);
 	notify_tick(now);
 	events_flush();
@@ -228,11 +238,11 @@ file_read(const char *path, bool secret, size_t min, const char *what)
 static void
 take_secret(void)
 {
-	char *text = file_read(secret_path, true, TOKEN_SECRET_MIN, "a secret of 16 bytes or more");
+	char *text = file_read(secret_path, true, VIEWLINK_SECRET_MIN, "a secret of 16 bytes or more");
 
 	server.key.size = strcspn(text, "\r\n");
 	server.key.secret = text;
-	if (server.key.size < TOKEN_SECRET_MIN)
+	if (server.key.size < VIEWLINK_SECRET_MIN)
 		die(EX_DATAERR, 0, "%s is not a secret of 16 bytes or more", secret_path);
 }
 
@@ -271,14 +281,12 @@ raise_files(void)
 	}
 }
 
-int
-main(int argc, char **argv)
+static void
+usage_check(void)
 {
-	struct httpd_config config = { .handle = on_request, .cut = on_cut, .replied = on_replied };
-	struct ev_loop *loop;
-	int root, player, fds[HTTPD_LISTENERS], n, i, r;
+	const char *wrong = backend_check("--play-hook", play_hook);
+	char **name;
 
-	opt_parse(argc, argv, options, "", 0, 0);
 	if (!root_path || !listens)
 		die(EX_USAGE, 0, "--root DIR and --listen ADDR:PORT are needed; try \"lv-serve --help\"");
 	if (max_connections < 1 || max_connections > 1000000)
@@ -287,6 +295,54 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--chat %s: expected as /chat, :8090 or wss://HOST/chat", chat_where);
 	if (!cert_path != !key_path)
 		die(EX_USAGE, 0, "--cert and --key go together");
+	for (name = referers; name && *name; name++)
+		if (!gate_referer_good(*name))
+			die(EX_USAGE, 0, "--referer %s: expected a host as example.org, *.example.org or .example.org, "
+				"or none", *name);
+	if (wrong)
+		die(EX_USAGE, 0, "%s", wrong);
+}
+
+static void
+open_gate(struct ev_loop *loop)
+{
+	int status;
+
+	server.gate = (struct gate){ .key = server.key.secret ? &server.key : NULL, .referers = referers };
+	if (play_hook && (status = judge_new(&server.gate.judge, loop, play_hook)))
+		exit(status);
+}
+
+/* Whoever asks a back end looks its name up, and reads whose certificates are good. */
+static void
+shut_in(int root, int player)
+{
+	static const char *const for_names[] = { "/etc", "/usr/lib", "/usr/share/ca-certificates", "/run/systemd/resolve",
+		"/run/resolvconf" };
+	int folders[2 + sizeof(for_names) / sizeof(*for_names)] = { root }, n = 1, mine, r;
+	size_t i;
+
+	if (player >= 0)
+		folders[n++] = player;
+	mine = n;
+	for (i = 0; play_hook && i < sizeof(for_names) / sizeof(*for_names); i++)
+		if ((folders[n] = open(for_names[i], O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
+			n++;
+	if ((r = sandbox_read_only(folders, n)) < 0)
+		inform("no sandbox: %s", strerror(-r));
+	while (n > mine)
+		close(folders[--n]);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct httpd_config config = { .handle = on_request, .cut = on_cut, .replied = on_replied };
+	struct ev_loop *loop;
+	int root, player, fds[HTTPD_LISTENERS], n, i, r;
+
+	opt_parse(argc, argv, options, "", 0, 0);
+	usage_check();
 	for (n = 0; listens[n]; n++)
 		if (n == HTTPD_LISTENERS)
 			die(EX_USAGE, 0, "more than %d addresses to listen on", HTTPD_LISTENERS);
@@ -305,9 +361,9 @@ main(int argc, char **argv)
 	if (!(loop = ev_default_loop(EVFLAG_NOENV)))
 		die(EX_OSERR, 0, "cannot make an event loop");
 	server.started_ms = clock_mono_ms();
+	open_gate(loop);
 	if ((r = httpd_new(&server.httpd, loop, &config)) < 0 ||
-		(r = origin_new(&server.origin, root, player, server.key.secret ? &server.key : NULL, archive,
-			chat_where)) < 0 ||
+		(r = origin_new(&server.origin, root, player, &server.gate, archive, chat_where)) < 0 ||
 		(r = viewers_new(&server.viewers)) < 0 || (r = list_new(&server.list, root)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	for (i = 0; i < n; i++)
@@ -316,8 +372,7 @@ main(int argc, char **argv)
 				cert_path ? "cannot use %s for TLS" : "cannot serve %s",
 				cert_path ? cert_path : listens[i]);
 	metricsd_open(fill_metrics, NULL);
-	if ((r = sandbox_read_only((int[]){ root, player }, player < 0 ? 1 : 2)) < 0)
-		inform("no sandbox: %s", strerror(-r));
+	shut_in(root, player);
 	ev_signal_init(&server.term, on_signal, SIGTERM);
 	ev_signal_init(&server.intr, on_signal, SIGINT);
 	ev_signal_start(loop, &server.term);
@@ -330,6 +385,9 @@ main(int argc, char **argv)
 	notify_ready();
 	ev_run(loop, 0);
 	metricsd_close();
+	if (server.gate.judge)
+		judge_leave(server.gate.judge);
+	judge_free(&server.gate.judge);
 	httpd_free(&server.httpd);
 	viewers_free(&server.viewers);
 	list_free(&server.list);

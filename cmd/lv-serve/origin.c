@@ -29,6 +29,7 @@
 #define ERROR_CACHE "public, max-age=1"
 
 static char csp[512 + 2 * CHAT_MAX]; /* the pages' policy, which names the chat */
+static bool judged; /* viewers are let in one by one: no cache in front may hand on what one of them has */
 
 enum role { PLAYLIST, MEDIA, PICTURE, FACTS, PAGE };
 
@@ -71,7 +72,7 @@ struct origin {
 	int root, player;
 	bool archive;
 	struct shelf *shelf;
-	const struct token_key *key; /* NULL: everything is public */
+	const struct gate *gate;
 	struct entry *sets[SETS][WAYS];
 	char site[CHAT_MAX + 16]; /* what the page has to know */
 };
@@ -113,8 +114,11 @@ kind_of(const char *path)
 static void
 label(struct httpd_body *b, const struct entry *e, const char *tag)
 {
+	char cache[64];
+
 	httpd_body_header(b, "Content-Type", e->kind->type);
-	httpd_body_header(b, "Cache-Control", e->cache);
+	snprintf(cache, sizeof(cache), "private%s", e->cache + strcspn(e->cache, ","));
+	httpd_body_header(b, "Cache-Control", judged && e->kind->role != PAGE ? cache : e->cache);
 	httpd_body_header(b, "ETag", tag);
 	httpd_body_header(b, "Last-Modified", e->date);
 	httpd_body_header(b, "Accept-Ranges", "bytes");
@@ -123,7 +127,7 @@ label(struct httpd_body *b, const struct entry *e, const char *tag)
 		httpd_body_header(b, "Vary", "Accept-Encoding");
 	if (e->kind->role == PAGE) {
 		httpd_body_header(b, "Content-Security-Policy", csp);
-		httpd_body_header(b, "Referrer-Policy", "no-referrer");
+		httpd_body_header(b, "Referrer-Policy", "same-origin");
 		return;
 	}
 	httpd_body_header(b, "Access-Control-Allow-Origin", "*");
@@ -425,11 +429,31 @@ say_recordings(struct origin *o, struct httpd_request *req, const char *stream)
 		refuse(req, 503, "too busy\n");
 }
 
-void
-origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *seen)
+/* False: it is answered already, or will come again. */
+static bool
+may_pass(const struct origin *o, struct httpd_request *req, const char **path, const char *remote)
 {
-	char whole[ORIGIN_PATH_MAX], stream[sizeof(seen->stream)] = "";
-	const char *path = whole, *file, *name, *why;
+	const char *why = NULL;
+
+	switch (gate_pass(o->gate, req, path, remote, &why)) {
+	case GATE_OPEN:
+		return true;
+	case GATE_SHUT:
+		origin_say(req, 403, "text/plain; charset=utf-8", "no-store", why, strlen(why));
+		return false;
+	case GATE_BUSY:
+		origin_say(req, 503, "text/plain; charset=utf-8", "no-store", "too busy\n", 9);
+		return false;
+	default:
+		return false;
+	}
+}
+
+void
+origin_answer(struct origin *o, struct httpd_request *req, const char *remote, struct origin_seen *seen)
+{
+	char whole[ORIGIN_PATH_MAX + VIEWLINK_TEXT], stream[sizeof(seen->stream)] = "";
+	const char *path = whole, *file, *name;
 	const struct kind *kind;
 	struct entry *e;
 	int folder = o->root, r;
@@ -448,17 +472,17 @@ origin_answer(struct origin *o, struct httpd_request *req, struct origin_seen *s
 		refuse(req, r == -ENAMETOOLONG ? 414 : 400, "no such thing\n");
 		return;
 	}
-	if (o->key && (!strncmp(path, "p/", 2) || !strncmp(path, LIVE, strlen(LIVE)) ||
-			!strncmp(path, ARCHIVE, strlen(ARCHIVE))) &&
-		!(path = token_strip(o->key, path, clock_wall_ms() / 1000, &why))) {
-		origin_say(req, 403, "text/plain; charset=utf-8", "no-store", why, strlen(why));
+	if (!may_pass(o, req, &path, remote))
+		return;
+	if (!strncmp(path, "check/", 6) && web_stream_name(path + 6, strlen(path + 6))) {
+		origin_say(req, 200, "text/plain", "no-store", "yes\n", 4);
 		return;
 	}
 	if (!strcmp(path, "site.json")) {
 		origin_say(req, 200, "application/json", "no-cache", o->site, strlen(o->site));
 		return;
 	}
-	if (o->archive && !o->key && !strcmp(path, "recordings.json")) {
+	if (o->archive && !o->gate->key && !o->gate->judge && !strcmp(path, "recordings.json")) {
 		say_recordings(o, req, "");
 		return;
 	}
@@ -527,8 +551,7 @@ origin_chat_good(const char *where)
 }
 
 int
-origin_new(struct origin **out, int root, int player, const struct token_key *key, bool archive,
-	const char *chat)
+origin_new(struct origin **out, int root, int player, const struct gate *gate, bool archive, const char *chat)
 {
 	struct origin *o = calloc(1, sizeof(*o));
 	bool port = chat && *chat == ':', url = chat && *chat == 'w';
@@ -542,7 +565,8 @@ origin_new(struct origin **out, int root, int player, const struct token_key *ke
 		port ? " wss://*" : "", port ? chat : "");
 	o->root = root;
 	o->player = player;
-	o->key = key;
+	o->gate = gate;
+	judged = gate->judge != NULL;
 	o->archive = archive;
 	*out = o;
 	return 0;

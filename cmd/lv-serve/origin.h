@@ -7,8 +7,8 @@
  *         has a name we know how to label, and no part of its path begins with a dot.
  *         What was opened is kept open for a while; a version is told by inode, size and time,
  *         asked for again after ORIGIN_FRESH_MS.  Text is compressed once a version.
- *         With a token key a stream is there below a token's prefix only.
- * Owner:  new takes both descriptors; player may be -1; the key and the chat's address are borrowed, or NULL.
+ *         What is about a stream passes the gate first; /check/STREAM says whether it would, for a shield.
+ * Owner:  new takes both descriptors; player may be -1; the gate is borrowed, and so is the chat's address, or NULL.
  */
 #ifndef LV_ORIGIN_H
 #define LV_ORIGIN_H
@@ -16,8 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "httpd.h"
-#include "token.h"
+#include "gate.h"
 
 #define ORIGIN_FRESH_MS 50
 #define ORIGIN_KEEP_MS 15000
@@ -33,9 +32,8 @@ struct origin_seen {
 
 /* Where the page's chat is: "/PATH" here, ":PORT" of this host, or a ws:// or wss:// URL. */
 bool origin_chat_good(const char *where);
-int origin_new(struct origin **, int root, int player, const struct token_key *, bool archive,
-	const char *chat);
-void origin_answer(struct origin *, struct httpd_request *, struct origin_seen *);
+int origin_new(struct origin **, int root, int player, const struct gate *, bool archive, const char *chat);
+void origin_answer(struct origin *, struct httpd_request *, const char *remote, struct origin_seen *);
 void origin_sweep(struct origin *, int64_t now_ms);
 void origin_free(struct origin **);
 

@@ -20,6 +20,7 @@ setup() {
 
 teardown() {
 	[ -z "${PID-}" ] || kill "$PID" 2>/dev/null || :
+	[ -z "${BACK-}" ] || kill "$BACK" 2>/dev/null || :
 	[ -z "${FRONT-}" ] || kill "$FRONT" 2>/dev/null || :
 }
 
@@ -162,16 +163,6 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	[[ $stderr = *"cannot listen on 127.0.0.1:$PORT: Address already in use" ]]
 }
 
-@test "help, manual and completions name the same options" {
-	help=$(lv-serve --help | grep -o -- '--[a-z][a-z-]*' | sort -u)
-	man=$(grep -o 'Fl Fl [a-z-]*' "$ROOT/man/lv-serve.1" | sed 's/Fl Fl /--/' | sort -u)
-	bash=$(grep -o -- '--[a-z][a-z-]*' "$ROOT/completions/bash/lv-serve" | sort -u)
-	zsh=$(grep -o -- '--[a-z][a-z-]*' "$ROOT/completions/zsh/_lv-serve" | sort -u)
-	[ "$help" = "$man" ]
-	[ "$help" = "$bash" ]
-	[ "$help" = "$zsh" ]
-}
-
 @test "with a secret a stream is there for those who have a link, until it is over" {
 	head -c 20 /dev/urandom | xxd -p >secret
 	chmod 644 secret
@@ -259,18 +250,18 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	eventually 5 curl -sf -m 1 -o /dev/null "$U/healthz"
 }
 
-@test "nginx in front, as in the example: HTTP/2, ranges, media from its cache" {
-	command -v nginx >/dev/null || PATH=$PATH:/usr/sbin
-	serve --proxied
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost 2>/dev/null
+# front EXAMPLE: nginx before what is served, as the example says; at $F.
+front() {
 	local port=$((20000 + RANDOM % 20000)) tries # nginx takes no port 0
+	command -v nginx >/dev/null || PATH=$PATH:/usr/sbin
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=localhost 2>/dev/null
 	for tries in {1..10}; do
 		{
 			echo "pid $PWD/nginx.pid; error_log $PWD/nginx.log; daemon off; master_process off; events { } http { access_log off;"
 			for t in client_body proxy fastcgi uwsgi scgi; do echo "${t}_temp_path $PWD/tmp-$t;"; done
-			sed "s|/var/cache/nginx/lv|$PWD/cache|; s|127.0.0.1:8080|127.0.0.1:$PORT|; s|listen 443|listen 127.0.0.1:$port|
+			sed "s|/var/cache/nginx/|$PWD/cache-|; s|127.0.0.1:8080|127.0.0.1:$PORT|; s|listen 443|listen 127.0.0.1:$port|
 				/listen \[::\]/d; s|/etc/ssl/live.example.org.pem|$PWD/tls.pem|; s|/etc/ssl/private/live.example.org.key|$PWD/tls.key|
-				s|proxy_cache lv;|& add_header X-Cache \$upstream_cache_status;|" "$ROOT/examples/nginx-front.conf"
+				s|proxy_cache lv;|& add_header X-Cache \$upstream_cache_status;|" "$ROOT/examples/$1"
 			echo "}"
 		} >nginx.conf
 		nginx -p "$PWD" -c "$PWD/nginx.conf" 2>nginx.err 3>&- &
@@ -279,7 +270,13 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 		kill "$FRONT" 2>/dev/null || :
 		port=$((port + 1))
 	done
-	local h2=(curl -sk --http2 -w '%{http_version} %{http_code}') S=https://127.0.0.1:$port/live/demo
+	F=https://127.0.0.1:$port
+}
+
+@test "nginx in front, as in the example: HTTP/2, ranges, media from its cache" {
+	serve --proxied
+	front nginx-front.conf
+	local h2=(curl -sk --http2 -w '%{http_version} %{http_code}') S=$F/live/demo
 	[ "$("${h2[@]}" -o list "$S/source/index.m3u8")" = "2 200" ]
 	cmp list root/live/demo/source/index.m3u8
 	[ "$("${h2[@]}" -r 10-19 -o part "$S/source/0123456789-1-1.m4s")" = "2 206" ]
@@ -291,4 +288,146 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	[ "$("${h2[@]}" -o none "$S/none.m4s")" = "2 404" ]
 	kill "$FRONT"
 	wait_event events 5 '.event == "play.started" and .remote == "127.0.0.1"' >/dev/null
+}
+
+# link [OPTION...]: a viewer's prefix for the stream demo.
+link() { lv-auth token --view demo --token-secret secret "$@"; }
+
+@test "links by lv-auth token --view: to the end of their time, for one address" {
+	(umask 077 && head -c 20 /dev/urandom | xxd -p >secret)
+	serve --archive --token-secret secret --proxied
+	from() { status -H "X-Forwarded-For: $1" "$U$2"; }
+	[ "$(status "$U$(link)/live/demo/master.m3u8")" = 200 ]
+	[ "$(status "$U$(link)/watch/demo")" = 200 ]
+	[ "$(status "$U$(link)/check/demo")" = 200 ]
+	[ "$(status "$U/check/demo")" = 403 ]
+	[ "$(status "$U$(link)/live/other/master.m3u8")" = 403 ]
+	local here=203.0.113.9 P
+	P=$(link --address "$here")
+	[[ $P == /p/*@"$here"/* ]]
+	[ "$(from "$here" "$P/live/demo/master.m3u8")" = 200 ]
+	[ "$(from "10.0.0.1, $here" "$P/live/demo/source/0123456789-1-1.m4s")" = 200 ]
+	[ "$(from 203.0.113.90 "$P/live/demo/master.m3u8")" = 403 ]
+	[ "$(curl -s "$U$P/live/demo/master.m3u8")" = "this link is for another address" ]
+	[ "$(from "$here" "${P/@*\//\/}/live/demo/master.m3u8")" = 403 ] # the address is signed
+	[ "$(from 203.0.113.9 "$(link --address ::ffff:203.0.113.9)/live/demo/master.m3u8")" = 200 ]
+	[ "$(from 2001:DB8::1 "$(link --address 2001:db8:0::1)/live/demo/master.m3u8")" = 200 ]
+	P=$(link --for-s 1)
+	gone() { [ "$(curl -s "$U$P/live/demo/master.m3u8")" = "this link is no longer good" ]; }
+	eventually 5 gone
+	run -64 --separate-stderr lv-auth token --view demo --token-secret secret --address 1.2.3
+	[ "$stderr" = "lv-auth: --address 1.2.3: no address; expected as 203.0.113.9 or 2001:db8::1" ]
+	run -64 lv-auth token --view '*' --token-secret secret
+	run -64 lv-auth token --view demo --token-secret secret --user 4
+	run -64 lv-auth token demo --token-secret secret --user 4 --address 1.2.3.4
+	(umask 077 && echo short >short)
+	run -65 --separate-stderr lv-auth token --view demo --token-secret short
+	[ "$stderr" = "lv-auth: short is no secret of 16 bytes or more" ]
+	chmod 644 secret
+	run -77 lv-auth token --view demo --token-secret secret
+}
+
+@test "nginx as a shield, as in the example: every viewer's link is checked, one copy is kept for all" {
+	(umask 077 && head -c 20 /dev/urandom | xxd -p >secret)
+	serve --token-secret secret --proxied
+	front nginx-private.conf
+	local one two bad seg=live/demo/source/0123456789-1-1.m4s
+	one=$(link) two=$(link --for-s 3000 --address 127.0.0.1)
+	cached() { header x-cache -k "$F$1/$seg"; }
+	[ "$(cached "$one")" = MISS ]
+	[ "$(cached "$two")" = HIT ]
+	cmp <(curl -sk "$F$two/$seg") "root/$seg"
+	[ "$(status -k "$F$one/live/demo/source/index.m3u8")" = 200 ]
+	for bad in "${one%?}x" "${two/127.0.0.1/127.0.0.2}" "$(link --address 127.0.0.9)" '' "$(link --for-s 1000 | sed 's/[0-9]\{5\}/99999/')"; do
+		[ "$(status -k "$F$bad/$seg")" = 403 ]
+	done
+	[ "$(curl -sk -o /dev/null -w '%{http_code}' --path-as-is "$F$one/live/demo/../other/x.m4s")" = 403 ]
+	kill "$FRONT"
+}
+
+@test "--referer: pages of these hosts only, and our own; requests without a page if they may" {
+	serve --referer example.org --referer '*.tv.example' --referer .both.example
+	local u=$U/live/demo/master.m3u8 good bad
+	for good in https://example.org https://EXAMPLE.org:8443 https://a.tv.example http://a.b.tv.example \
+		https://both.example https://x.both.example "http://127.0.0.1:9"; do
+		[ "$(status -H "Origin: $good" "$u")" = 200 ]
+		[ "$(status -H "Referer: $good/page?x=1" "$u")" = 200 ]
+	done
+	for bad in https://tv.example https://example.org.evil.example https://evil.example/example.org null \
+		https://notexample.org https://example.org@evil.example https://xtv.example ''; do
+		[ "$(status -H "Origin: $bad" "$u")" = 403 ] || { [ -z "$bad" ] && [ "$(status "$u")" = 403 ]; }
+		[ "$(status -H "Referer: $bad/" "$u")" = 403 ]
+	done
+	[ "$(status -H "Origin: https://evil.example" -H "Referer: https://example.org/" "$u")" = 403 ]
+	[ "$(status "$U/watch/demo")" = 200 ]
+	[ "$(curl -s "$u")" = "not from this page" ]
+	kill "$PID" && rm events
+	serve --referer example.org --referer none
+	[ "$(status "$U/live/demo/master.m3u8")" = 200 ]
+	[ "$(status -H "Origin: https://evil.example" "$U/live/demo/master.m3u8")" = 403 ]
+	run -64 --separate-stderr lv-serve --root root --listen 127.0.0.1:0 --referer https://example.org
+	[[ $stderr == *"--referer https://example.org: expected a host"* ]]
+}
+
+# back_end: somebody's, that says yes to token=good; asked is what it heard.
+back_end() {
+	python3 "$ROOT/tests/lib/backend.py" asked hush >port 3>&- &
+	BACK=$!
+	eventually 20 test -s port
+	B=http://127.0.0.1:$(<port)
+}
+
+@test "--play-hook: a back end written for SRS says who may watch, once a viewer, and hears when he has gone" {
+	back_end
+	serve --play-hook "$B/srs" --hook-private --proxied
+	local u=live/demo/master.m3u8 seg=live/demo/source/0123456789-1-1.m4s
+	as() { status -A "$1" -H 'X-Forwarded-For: 203.0.113.9' "$U/$2"; }
+	[ "$(as one "$u?token=good")" = 200 ]
+	[ "$(as one "$seg")" = 200 ]
+	[ "$(as one live/demo/source/index.m3u8)" = 200 ]
+	[ "$(as two "$u?token=bad")" = 403 ]
+	[ "$(as two "$u?token=bad")" = 403 ]
+	[ "$(as two "$seg")" = 403 ] # another query: asked anew
+	[ "$(as two "$u?token=good")" = 200 ]
+	[ "$(as three check/demo)" = 403 ]
+	[ "$(as three watch/demo)" = 200 ] # the page is everybody's
+	[ "$(jq -s -c 'map([.facts.action, .facts.param])' asked)" = \
+		'[["on_play","?token=good"],["on_play","?token=bad"],["on_play",""],["on_play","?token=good"],["on_play",""]]' ]
+	jq -s -e '.[0].facts | .stream == "demo" and .ip == "203.0.113.9" and .app == "live" and .pageUrl == "" and (.client_id | length) == 16' asked
+	[ "$(header cache-control -A one -H 'X-Forwarded-For: 203.0.113.9' "$U/$seg")" = "private, max-age=86400, immutable" ]
+	kill "$PID"
+	wait "$PID"
+	[ "$(jq -s -c 'map(select(.facts.action == "on_stop").facts.client_id) | sort' asked)" = \
+		"$(jq -s -c 'map(select(.facts.param == "?token=good").facts.client_id) | sort' asked)" ]
+	kill "$BACK"
+}
+
+@test "--play-hook: nobody is kept waiting for a back end that is slow, and without an answer nobody is let in" {
+	back_end
+	serve --play-hook "$B/silent" --hook-private
+	local u=live/demo/master.m3u8 i pids=() began
+	began=$(date +%s%3N)
+	for i in 1 2 3 4 5; do # one viewer, five requests: one question
+		status "$U/$u" >"said$i" &
+		pids+=("$!")
+	done
+	eventually 5 test -s asked
+	[ "$(curl -s -m 2 "$U/healthz" | jq -r .status)" = ok ]
+	[ "$(status "$U/watch/demo")" = 200 ]
+	wait "${pids[@]}"
+	(($(date +%s%3N) - began < 8000)) # 3 s, and what a busy machine adds
+	[ "$(cat said?)" = 403403403403403 ]
+	[ "$(wc -l <asked)" = 1 ]
+	kill "$PID" "$BACK" && rm events
+	serve --play-hook "http://127.0.0.1:1/" --hook-private
+	[ "$(status "$U/$u")" = 403 ]
+	grep -q "cannot ask http://127.0.0.1:1/: .*; new viewers are turned away" out
+	kill "$PID" && rm events
+	serve --play-hook "$B/srs"
+	[ "$(status "$U/$u?token=good")" = 403 ]
+	grep -q "its address is a private one" out
+	run -64 lv-serve --root root --listen 127.0.0.1:0 --hook-private
+	run -64 lv-serve --root root --listen 127.0.0.1:0 --play-hook ftp://h/
+	run -64 --separate-stderr lv-serve --root root --listen 127.0.0.1:0 --play-hook http://lv:hush@h/
+	[[ $stderr != *hush* ]]
 }

@@ -56,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, json.dumps({"allow": good, "reason": "no subscription"}).encode())
         if form:
             return self.answer(200 if facts.get("token") == ["good"] else 404)
-        good = facts["action"] != "on_publish" or facts["param"] == "?token=good"
+        good = facts["action"] not in ("on_publish", "on_play") or facts["param"] == "?token=good"
         if path == "/srs-plain":
             return self.answer(200, b"0" if good else b"1")
         return self.answer(201 if path == "/srs-201" else 200, json.dumps({"code": 0 if good else 403}).encode())
