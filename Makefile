@@ -53,6 +53,7 @@ LIBS_lv-chatd    = -lev
 PKG_lv-chat      = libwebsockets libcrypto libjwt
 LIBS_lv-chat     = -lev
 LIBS_rtmp-accept = -lev
+LIBS_lv-stat      = -lev
 
 # Small static programs that rtmp-accept starts; they live in libexec/lv.  rtmp-tls shares its pages of
 # OpenSSL with its siblings.

@@ -24,6 +24,7 @@
 #define TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 char *metricsd_where;
+bool metricsd_bare;
 
 static struct client {
 	int fd;
@@ -53,8 +54,8 @@ cut(struct client *c)
 
 /* ---- what is answered ---- */
 
-static void
-fill_process(struct metrics *m)
+void
+metricsd_process(struct metrics *m)
 {
 	struct rusage use;
 	char text[128];
@@ -102,7 +103,8 @@ tell(struct client *c, bool head)
 {
 	struct metrics m = { .out.max = METRICS_BYTES };
 
-	fill_process(&m);
+	if (!metricsd_bare)
+		metricsd_process(&m);
 	self.fill(self.ctx, &m);
 	self.answered = true;
 	if (m.out.error) {
@@ -272,12 +274,14 @@ metricsd_open(void (*fill)(void *, struct metrics *), void *ctx)
 	const char *why = NULL;
 	int r = 0;
 
+	if (!metricsd_where && !metricsd_bare)
+		return;
+	self.began_ms = clock_wall_ms();
+	self.memory = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (!metricsd_where)
 		return;
 	self.fill = fill;
 	self.ctx = ctx;
-	self.began_ms = clock_wall_ms();
-	self.memory = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	if (!strncmp(metricsd_where, LOCAL, strlen(LOCAL))) {
 		if ((r = local_listen(&self.local, metricsd_where + strlen(LOCAL), SOCK_STREAM, LOCAL_MODE,
 			     METRICSD_CLIENTS)) < 0)

@@ -12,6 +12,8 @@
 #ifndef LV_METRICSD_H
 #define LV_METRICSD_H
 
+#include <stdbool.h>
+
 #include "metrics.h"
 
 #define METRICSD_CLIENTS 8
@@ -25,6 +27,9 @@ extern char *metricsd_where; /* as --metrics has it; NULL: nobody asks */
 		"ADDR:PORT|unix:PATH" }
 
 void metricsd_open(void (*fill)(void *ctx, struct metrics *), void *ctx); /* dies when it cannot */
+/* Figures of the process, which come first; unless bare, then fill says them by itself, or does not. */
+extern bool metricsd_bare;
+void metricsd_process(struct metrics *);
 void metricsd_ready(void); /* the event server.ready */
 int metricsd_fd(void);     /* -1: none; else it is readable when metricsd_turn has something to do */
 void metricsd_turn(void);  /* and about once a second */

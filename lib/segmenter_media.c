@@ -315,6 +315,13 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 			k->fps = span > 0 ? (double)(count - 1) * HZ / (double)span : 0;
 		}
 	}
+	if (e->gap) {
+		event_begin(&ev, "segment.missing");
+		event_str(&ev, "track", k->name);
+		event_int(&ev, "seq", s->n);
+		event_int(&ev, "dur_ms", s->dur / 90);
+		event_send(&ev);
+	}
 	if (*e->init)
 		archive_segment(g, k, s, e, path);
 	buf_free(&b);
