@@ -62,12 +62,15 @@ struct rtmp;
 /* play_url: where players are sent, "%s" in it stands for the stream; "" for nowhere. */
 int rtmp_new(struct rtmp **, size_t max_message, const char *play_url);
 void rtmp_ask_password(struct rtmp *, const struct adobe *); /* first; borrows */
+void rtmp_codecs(struct rtmp *, uint32_t set); /* first: those that are told to it (fourcc.h) */
 void rtmp_feed(struct rtmp *, const void *, size_t); /* only after next gave 0 */
 int rtmp_next(struct rtmp *, struct rtmp_event *);
 struct buf *rtmp_out(struct rtmp *);
 void rtmp_allow(struct rtmp *);
 void rtmp_refuse(struct rtmp *, enum rtmp_refusal, const char *reason);
 void rtmp_finish(struct rtmp *, const char *reason); /* while publishing: it is over, and why */
+/* While publishing: it should go and connect again; false: one that would not understand. */
+bool rtmp_reconnect(struct rtmp *, const char *reason);
 const char *rtmp_why(const struct rtmp *);
 void rtmp_free(struct rtmp **);
 

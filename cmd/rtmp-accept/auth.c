@@ -177,7 +177,7 @@ take_line(const char *line, size_t n)
 		good = text_of(kick, "stream", stream, sizeof(stream)) &&
 			text_of(o, "reason", reason, sizeof(reason)) && mark_stream_name(stream);
 		if (good)
-			keepers_kick(stream, NULL, reason);
+			keepers_kick(stream, NULL, NULL, reason);
 	} else if (json_is_object(o)) {
 		good = take_verdict(o, &v);
 		if (good)
@@ -331,7 +331,7 @@ put_password(struct json *j, const struct adobe_answer *a)
 }
 
 int
-auth_ask(const struct ipc_ask *a, const char *proto, const char *session, const char *remote)
+auth_ask(const struct ipc_ask *a, const char *listener, const char *proto, const char *session, const char *remote)
 {
 	char text[DOOR_AUTH_LINE];
 	struct json j;
@@ -341,6 +341,7 @@ auth_ask(const struct ipc_ask *a, const char *proto, const char *session, const 
 	json_begin(&j, text, sizeof(text));
 	json_str(&j, "ask", "publish");
 	json_str(&j, "id", session);
+	json_str(&j, "listener", listener);
 	json_str(&j, "proto", proto);
 	json_str(&j, "app", a->app);
 	json_str(&j, "key", a->key);

@@ -29,6 +29,7 @@ struct client {
 	enum state state;
 	int fd, ipc;       /* the connection until its session has it; the session's packets */
 	pid_t pid;         /* 0: no session yet, or no more */
+	const char *listener;
 	bool tls;
 	pid_t tls_pid;     /* likewise of its TLS process */
 	int tls_why;       /* a pipe: why that has failed */
@@ -72,7 +73,7 @@ forget_question(struct client *c)
 static int
 ask_again(const struct client *c)
 {
-	return auth_ask(c->ask, c->tls ? "rtmps" : "rtmp", c->session, c->remote);
+	return auth_ask(c->ask, c->listener, c->tls ? "rtmps" : "rtmp", c->session, c->remote);
 }
 
 /* It is kept: if a publisher is in the way that gives way, it is put again. */
@@ -178,22 +179,10 @@ text_ends(const char *s, size_t cap)
 }
 
 /* Keyed by what only this process knows: whoever reads our memory later has no list of hashes. */
-static void
-mark_key(uint8_t mark[SHA256_BYTES], const char *key)
+void
+clients_mark(uint8_t mark[SHA256_BYTES], const char *key)
 {
 	sha256_hmac(mark, door.adobe.secret, sizeof(door.adobe.secret), "key", 3, key, strlen(key));
-}
-
-const char *
-clients_session_of(const char *key)
-{
-	uint8_t mark[SHA256_BYTES];
-	const struct client *c = clients;
-
-	mark_key(mark, key);
-	while (c && (c->state != LIVE || memcmp(c->key, mark, sizeof(mark))))
-		c = c->next;
-	return c ? c->session : NULL;
 }
 
 static bool
@@ -211,7 +200,7 @@ take_ask(struct client *c, struct ipc_ask *a, size_t n)
 		return false;
 	name_session(c); /* another one each time that it publishes */
 	c->again = false;
-	mark_key(c->key, a->key);
+	clients_mark(c->key, a->key);
 	memcpy(c->app, a->app, sizeof(c->app));
 	memcpy(c->client, a->client, sizeof(c->client));
 	if (door.draining) {
@@ -362,6 +351,7 @@ start_session(struct client *c)
 		.max_message_early = 1 << 20,
 		.max_message = RECORD_MAX,
 		.proxied = c->proxied,
+		.codecs = door.codecs,
 		.adobe = door.adobe,
 		.sandbox = (uint32_t)door.sandbox };
 	char path[4096];
@@ -450,7 +440,7 @@ crowded(void)
 }
 
 int
-clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
+clients_accept(int fd, const struct sockaddr *sa, socklen_t len, const char *listener, bool tls)
 {
 	struct client *c = calloc(1, sizeof(*c));
 	struct sockaddr_storage local;
@@ -464,6 +454,7 @@ clients_accept(int fd, const struct sockaddr *sa, socklen_t len, bool tls)
 	}
 	c->fd = fd;
 	c->tls = tls;
+	c->listener = listener;
 	c->ipc = c->media = c->tls_why = -1;
 	c->opened_ms = c->since_ms = clock_mono_ms();
 	c->next = clients;
@@ -512,6 +503,7 @@ hand_over(struct client *c, const struct verdict *v)
 	int pair[2], r;
 
 	snprintf(m.proto, sizeof(m.proto), c->tls ? "RTMPS" : "RTMP");
+	memcpy(m.key, c->key, sizeof(m.key));
 	memcpy(m.session, c->session, sizeof(m.session));
 	memcpy(m.remote_ip, c->ip, sizeof(m.remote_ip));
 	memcpy(m.local_ip, c->local_ip, sizeof(m.local_ip));
@@ -689,6 +681,7 @@ clients_reaped(pid_t pid, int status)
 void
 clients_drain(void)
 {
+	struct ipc_reconnect again = { IPC_RECONNECT, "the server is stopping; connect again" };
 	struct client *c, *next;
 
 	for (c = clients; c; c = next) {
@@ -697,6 +690,8 @@ clients_drain(void)
 			drop(c);
 		else if (c->state == TALKING && c->ipc >= 0)
 			send_close(c, IPC_FAILED, "the server is stopping");
+		else if (c->state == LIVE && c->ipc >= 0)
+			send(c->ipc, &again, sizeof(again), MSG_DONTWAIT | MSG_NOSIGNAL);
 	}
 }
 

@@ -163,15 +163,16 @@ do_kick(struct talk *t, const json_t *ask)
 	const char *stream = json_string_value(json_object_get(ask, "stream"));
 	const char *session = json_string_value(json_object_get(ask, "session"));
 	const char *key = json_string_value(json_object_get(ask, "key"));
+	uint8_t mark[SHA256_BYTES];
 
 	if (!stream + !session + !key != 2) {
 		done(t, "kick wants one of stream, session and key");
 		return;
 	}
-	if (key && !(session = clients_session_of(key)))
-		done(t, "no publisher that this door let in has that key");
-	else if (!keepers_kick(stream, session, reason ? reason : "closed by the operator"))
-		done(t, "no such broadcast");
+	if (key)
+		clients_mark(mark, key);
+	if (!keepers_kick(stream, session, key ? mark : NULL, reason ? reason : "closed by the operator"))
+		done(t, key ? "nobody publishes with that key" : "no such broadcast");
 	else
 		done(t, NULL);
 }

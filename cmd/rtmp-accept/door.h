@@ -23,6 +23,7 @@
 
 #include "cidr.h"
 #include "ipc.h"
+#include "sha256.h"
 #include "metricsd.h"
 
 #define DOOR_LIMIT_MAX 100000 /* of connections */
@@ -47,6 +48,7 @@ struct door {
 	int64_t nofile;    /* the limit that programs are given back */
 	struct adobe adobe; /* the app whose publishers have user and password; a secret for our tokens */
 	bool draining;
+	uint32_t codecs; /* fourcc.h */
 	bool takeover; /* a live publisher gives way to a newcomer with its key */
 };
 extern struct door door;
@@ -66,7 +68,7 @@ struct verdict { /* of the coprocess, checked */
 
 /* auth.c.  auth_ask and auth_tell give -EAGAIN while the coprocess is away. */
 int auth_start(void);
-int auth_ask(const struct ipc_ask *, const char *proto, const char *session, const char *remote);
+int auth_ask(const struct ipc_ask *, const char *listener, const char *proto, const char *session, const char *remote);
 void auth_notice(const char *notice, const char *session, const char *broadcast);
 void auth_live(const struct keep_state *); /* a session that runs */
 void auth_sync(void);                      /* all that run were told */
@@ -112,7 +114,8 @@ bool cert_reaped(pid_t, int status);               /* it was the look at the new
 int cert_start(int tcp, int session, int why, bool proxied, pid_t *); /* borrows all */
 
 /* clients.c */
-int clients_accept(int fd, const struct sockaddr *, socklen_t, bool tls); /* takes fd */
+/* Takes fd, borrows for good the listener's name. */
+int clients_accept(int fd, const struct sockaddr *, socklen_t, const char *listener, bool tls);
 void clients_verdict(const struct verdict *);
 void clients_taken(const char *session, bool ok, uint32_t code, const char *reason);
 void clients_yielded(const char *session); /* who was in its way has gone, or stays */
@@ -128,14 +131,15 @@ struct clients_stats {
 };
 void clients_stats(struct clients_stats *);
 extern struct metrics_counts clients_refusals; /* by reason */
-const char *clients_session_of(const char *key); /* who publishes with it, as far as this door knows */
+void clients_mark(uint8_t mark[SHA256_BYTES], const char *key); /* to compare keys by */
 void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has it */
 
 /* keepers.c */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
-bool keepers_kick(const char *stream, const char *session, const char *reason); /* by either */
+/* By any of the three; key: its mark. */
+bool keepers_kick(const char *stream, const char *session, const uint8_t *key, const char *reason);
 void keepers_each(void (*)(const struct keep_state *, void *), void *); /* the broadcast of each stream */
 void keepers_live(void); /* tells a new coprocess of every session, then sync */
 void keepers_tick(int64_t now_ms);

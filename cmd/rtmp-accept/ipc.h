@@ -10,6 +10,7 @@
  *       door > session   VERDICT    allowed: with the media socket by SCM_RIGHTS
  *       door > session   CLOSE      tell the publisher why, then end
  *       door > session   MERGE      while it publishes: many others do, or no more
+ *       door > session   RECONNECT  ask the publisher, if it understands, to connect again
  *       session > door   BYE        last, when it can: why it ended (otherwise its exit tells)
  *
  * session > keeper  SOCK_STREAM on the media socket: records, each a RECORD_HEADER-byte header
@@ -46,7 +47,7 @@
 #define IPC_FD 3
 #define IPC_MAX 4096
 
-enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE, IPC_PEER, IPC_MERGE };
+enum ipc_kind { IPC_HELLO = 1, IPC_ASK, IPC_VERDICT, IPC_CLOSE, IPC_BYE, IPC_PEER, IPC_MERGE, IPC_RECONNECT };
 
 enum ipc_code { /* how a refusal or an end is put to the publisher */
 	IPC_OK,
@@ -64,6 +65,7 @@ struct ipc_hello {
 	uint32_t max_message_early, max_message; /* bytes, before and after the verdict */
 	uint32_t sandbox;        /* 0 off, 1 on, 2 log */
 	uint32_t proxied;        /* a PROXY header comes first */
+	uint32_t codecs;         /* fourcc.h */
 	struct adobe adobe;      /* its time is the session's to fill in */
 	char play_url[512];      /* told to players: "http://host:8080/watch/%s", may be empty */
 	char remote[64];         /* 203.0.113.9:50122, [2001:db8::1]:50122 */
@@ -92,6 +94,11 @@ struct ipc_verdict {
 struct ipc_merge {
 	uint32_t kind;
 	uint32_t on;
+};
+
+struct ipc_reconnect {
+	uint32_t kind;
+	char reason[256];
 };
 
 struct ipc_close {
@@ -129,6 +136,7 @@ struct keep_hello {
 	uint32_t silence_ms;          /* a session that sends nothing for this long is closed */
 	uint32_t health_ms; /* between two looks at what a publisher sends */
 	uint32_t verbose, quiet;
+	uint32_t codecs; /* others end their publisher */
 	int32_t group;  /* the program of a keeper that crashed, to be rid of first; 0: none */
 	int64_t nofile; /* the limit on open files that the program is given back */
 	int64_t epoch, origin_ms;
@@ -159,6 +167,7 @@ struct keep_state {
 	uint32_t kbps, fps_tenths, problems; /* at the last look; a set of 1 << enum health_problem */
 	struct keep_figures figures;
 	char stream[65], broadcast[27], user[65], session[65], remote[64];
+	uint8_t key[32]; /* of the publisher, as in keep_session */
 };
 
 struct keep_session {
@@ -166,6 +175,7 @@ struct keep_session {
 	uint32_t max_kbps; /* 0: no bound */
 	int64_t until_ms;  /* Unix time; 0: no bound */
 	int64_t epoch;
+	uint8_t key[32]; /* what it publishes with, as the mark that an operator's kick is compared with */
 	char session[65], proto[8], remote_ip[48], local_ip[48], app[129], client[129];
 	uint16_t remote_port, local_port;
 };

@@ -114,6 +114,7 @@ keeper_tell_state(void)
 	memcpy(s.user, keeper.hello.user, sizeof(s.user));
 	memcpy(s.session, keeper.session.session, sizeof(s.session));
 	memcpy(s.remote, keeper.remote, sizeof(s.remote));
+	memcpy(s.key, keeper.session.key, sizeof(s.key));
 	if (keeper.session.epoch)
 		s.epoch = keeper.session.epoch;
 	if (door >= 0)
@@ -406,7 +407,11 @@ read_media(bool wait)
 	int r = media_read(wait);
 
 	flowing = r > 0;
-	if (r < 0)
+	if (r == -2 && !keeper.figures.pictures && !keeper.figures.sounds)
+		keeper_end(keeper.reason); /* nothing ever came that could be waited for */
+	else if (r == -2)
+		keeper_close_publisher(keeper.reason);
+	else if (r < 0)
 		publisher_left();
 }
 

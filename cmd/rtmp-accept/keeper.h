@@ -54,7 +54,7 @@ int media_open(int run_dir);
 void media_begin(void);                /* a session: its mark, its place in time */
 void media_gap(void);
 void media_mark(enum mark_kind, const char *reason);
-int media_read(bool wait); /* 1 some, 0 none now, -1 the session has gone: keeper.reason says why */
+int media_read(bool wait); /* 1 some, 0 none now, -1 the session has gone, -2 it has to go: keeper.reason says why */
 void media_attach(void);               /* another program: headers and the last group first */
 void media_pump(void);                 /* as much as the program takes */
 bool media_waiting(void);              /* something is queued for it */

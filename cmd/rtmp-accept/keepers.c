@@ -278,6 +278,7 @@ fill_hello(struct keep_hello *h)
 	h->health_ms = (uint32_t)door.health_ms;
 	h->verbose = die_verbose;
 	h->quiet = die_quiet;
+	h->codecs = door.codecs;
 	h->nofile = door.nofile;
 	snprintf(h->run_dir, sizeof(h->run_dir), "%s", door.run_dir);
 }
@@ -360,12 +361,13 @@ keepers_yield(const char *stream, const char *session)
 }
 
 bool
-keepers_kick(const char *stream, const char *session, const char *reason)
+keepers_kick(const char *stream, const char *session, const uint8_t *key, const char *reason)
 {
 	struct keeper *k = keepers;
 
 	while (k && (k->leaving || k->bye || (stream && strcmp(k->hello.stream, stream)) ||
-			(session && (!k->state.publishing || strcmp(k->state.session, session)))))
+			(session && (!k->state.publishing || strcmp(k->state.session, session))) ||
+			(key && (!k->state.publishing || memcmp(k->state.key, key, sizeof(k->state.key))))))
 		k = k->next;
 	if (k)
 		say_word(k, KEEP_KICK, reason);

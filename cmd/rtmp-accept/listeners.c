@@ -20,17 +20,28 @@ static const char *const protos[] = { "rtmp", "rtmps", "agent" };
 static struct listener {
 	int fd;
 	enum listener_kind kind;
+	char name[LISTEN_TEXT]; /* for the coprocess: as --listen has it, or systemd */
 	ev_io io;
 } listeners[LISTENERS];
 static int count;
 
+/* Without a name it is its address. */
 static void
-add(int fd, enum listener_kind kind)
+add(int fd, enum listener_kind kind, const char *name)
 {
+	struct listener *l = &listeners[count];
+	char addr[LISTEN_TEXT];
+	uint16_t port;
+
 	if (count == LISTENERS)
 		die(EX_USAGE, 0, "more than %d addresses to listen on", LISTENERS);
-	listeners[count].fd = fd;
-	listeners[count++].kind = kind;
+	l->fd = fd;
+	l->kind = kind;
+	count++;
+	if (name && *name)
+		snprintf(l->name, sizeof(l->name), "%s", name);
+	else if (!listen_name(fd, addr, &port))
+		snprintf(l->name, sizeof(l->name), strchr(addr, ':') ? "[%.200s]:%u" : "%.200s:%u", addr, port);
 }
 
 void
@@ -45,7 +56,7 @@ listeners_open(char **where, const char *option, enum listener_kind kind)
 				die(EX_USAGE, 0, "%s %s: %s", option, where[i], why);
 			die(fd == -EACCES ? EX_NOPERM : EX_UNAVAILABLE, fd, "cannot listen on %s", where[i]);
 		}
-		add(fd, kind);
+		add(fd, kind, NULL);
 	}
 }
 
@@ -62,7 +73,7 @@ listeners_passed(void)
 		listen_passed_name(i, name);
 		for (kind = LISTENER_AGENT; kind > LISTENER_RTMP && strcmp(name, protos[kind]); kind--)
 			;
-		add(LISTEN_PASSED_FD + i, (enum listener_kind)kind);
+		add(LISTEN_PASSED_FD + i, (enum listener_kind)kind, name);
 	}
 	listen_passed_done();
 }
@@ -79,7 +90,7 @@ listeners_inherited(void)
 			kind > LISTENER_AGENT)
 			die(EX_USAGE, 0, "%s: no listening sockets", HANDED_ON);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		add(fd, (enum listener_kind)kind);
+		add(fd, (enum listener_kind)kind, NULL);
 	}
 	unsetenv(HANDED_ON);
 	return count > 0;
@@ -169,7 +180,7 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 		} else if (l->kind == LISTENER_AGENT) {
 			tell_agent(fd);
 		} else {
-			clients_accept(fd, (struct sockaddr *)&ss, len, l->kind == LISTENER_RTMPS);
+			clients_accept(fd, (struct sockaddr *)&ss, len, l->name, l->kind == LISTENER_RTMPS);
 		}
 	}
 }

@@ -10,21 +10,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "clock.h"
 #include "die.h"
 #include "door.h"
 #include "event.h"
+#include "file.h"
+#include "fourcc.h"
 #include "metricsd.h"
 #include "notify.h"
 #include "opt.h"
 #include "sig.h"
 
 #define TICK_S 0.25
+#define SECRET ".secret" /* in the run directory */
 
 static char **listens, **tls_listens, **agents, **proxies, **allow, **deny, *cert, *key, *auth, *run_dir, *play_url, *sandbox_how, *control, *password_app;
 static int max_connections = 1000, max_pending = 200, max_pending_address = 10, drain_s = 10;
 static int max_rate_address = 120, max_failures_address = 20;
-static char *duplicate;
+static char *duplicate, *codecs;
 static int grace_ms = 90000, publish_ms = 10000, silence_ms = 10000, merge_ms = -1, lag_ms = 8000;
 static int queue_kb = 16384, health_ms = 10000, inetd;
 
@@ -57,6 +61,7 @@ static const struct poptOption options[] = {
 		"connections from one address in a minute (120)", "N" },
 	{ "max-failures-address", '\0', POPT_ARG_INT, &max_failures_address, 0,
 		"wrong keys from one address in a minute (20)", "N" },
+	{ "codecs", '\0', POPT_ARG_STRING, &codecs, 0, "take these codecs only: avc1,mp4a", "LIST" },
 	{ "allow", '\0', POPT_ARG_ARGV, &allow, 0, "let nobody in but from there", "CIDR" },
 	{ "deny", '\0', POPT_ARG_ARGV, &deny, 0, "let nobody in from there", "CIDR" },
 	{ "publish-ms", '\0', POPT_ARG_INT, &publish_ms, 0, "publish within this time (10000)", "MS" },
@@ -104,6 +109,7 @@ static void
 check_options(void)
 {
 	static const char *const hows[] = { "off", "on", "log" };
+	char all[128];
 	unsigned i = 0;
 
 	if (!auth)
@@ -121,6 +127,11 @@ check_options(void)
 		die(EX_USAGE, 0, "--duplicate is reject or takeover, not %s", duplicate);
 	if (merge_ms != -1) /* the default, which nobody has to name */
 		bound("merge-ms", merge_ms, 0, 1000);
+	door.codecs = FOURCCS_ALL;
+	if (codecs && fourccs_parse(codecs, &door.codecs) < 0) {
+		fourccs_text(FOURCCS_ALL, all, sizeof(all));
+		die(EX_USAGE, 0, "--codecs %s: names of %s, with commas between", codecs, all);
+	}
 	bound("lag-ms", lag_ms, 100, 60000);
 	bound("queue-kb", queue_kb, 64, 1 << 20);
 	bound("health-ms", health_ms, 500, 600000);
@@ -134,8 +145,6 @@ check_options(void)
 		die(EX_USAGE, 0, "--password-app: a name of 1 to %d bytes", (int)sizeof(door.adobe.app) - 1);
 	if (password_app)
 		snprintf(door.adobe.app, sizeof(door.adobe.app), "%s", password_app);
-	if (getrandom(door.adobe.secret, sizeof(door.adobe.secret), 0) != sizeof(door.adobe.secret))
-		die(EX_OSERR, -errno, "no random bytes");
 	if (play_url && strlen(play_url) >= sizeof(((struct ipc_hello *)0)->play_url))
 		die(EX_USAGE, 0, "--play-url is longer than 511 bytes");
 }
@@ -208,6 +217,38 @@ open_run_dir(uint16_t port)
 	if (access(run_dir, W_OK | X_OK) < 0)
 		die(EX_CANTCREAT, -errno, "cannot write to %s", run_dir);
 	door.run_dir = run_dir;
+}
+
+/*
+ * One for all doors of a run directory, so that one that takes over understands what the one before
+ * has said: challenges, and the marks of keys that keepers hold.
+ */
+static void
+open_secret(void)
+{
+	uint8_t fresh[sizeof(door.adobe.secret)];
+	struct buf b = { 0 };
+	mode_t mask;
+	int dir = open(door.run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+
+	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
+		die(EX_OSERR, -errno, "no random bytes");
+	mask = umask(0177);
+	r = dir < 0 ? -errno : file_put(dir, SECRET, false, fresh, sizeof(fresh));
+	umask(mask);
+	if (r == -EEXIST)
+		r = 0;
+	if (r >= 0)
+		r = file_get(dir, SECRET, sizeof(fresh), &b);
+	if (r >= 0 && buf_len(&b) != sizeof(fresh))
+		r = -EBADMSG;
+	if (r < 0)
+		die(EX_CANTCREAT, r, "cannot keep a secret in %s/%s", door.run_dir, SECRET);
+	memcpy(door.adobe.secret, buf_data(&b), sizeof(fresh));
+	explicit_bzero(buf_data(&b), buf_len(&b));
+	explicit_bzero(fresh, sizeof(fresh));
+	buf_free(&b);
+	close(dir);
 }
 
 /* First: nobody new, and time for publishers to leave; then broadcasts are ended, once told. */
@@ -327,7 +368,7 @@ take_inetd(void)
 		die(EX_USAGE, -errno, "--inetd: descriptor 0 is not a connection");
 	if (dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDIN_FILENO) < 0)
 		die(EX_OSERR, -errno, "cannot open /dev/null");
-	clients_accept(fd, (struct sockaddr *)&ss, len, cert != NULL);
+	clients_accept(fd, (struct sockaddr *)&ss, len, "inetd", cert != NULL);
 }
 
 int
@@ -343,6 +384,7 @@ main(int argc, char **argv)
 	raise_files();
 	open_listeners();
 	open_run_dir(listeners_port());
+	open_secret();
 	door.auth = auth;
 	door.events = opt_events;
 	door.play_url = play_url;

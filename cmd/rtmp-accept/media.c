@@ -11,6 +11,7 @@
 #include "die.h"
 #include "fdio.h"
 #include "flv.h"
+#include "fourcc.h"
 #include "health.h"
 #include "keeper.h"
 #include "spool.h"
@@ -34,6 +35,7 @@ static struct cursor cursor;
 static struct buf in, mark;
 static int64_t ticked_ms, looked_ms, told_ms, headers_dts;
 static bool in_gap;
+static bool unwanted; /* what the publisher sends */
 static struct header {
 	uint8_t type, track;
 	struct buf body;
@@ -103,6 +105,7 @@ media_begin(void)
 	headers_dts = 0;
 	in_gap = false;
 	buf_clear(&in);
+	unwanted = false;
 	media_mark(MARK_SESSION, NULL);
 }
 
@@ -223,7 +226,26 @@ because(const char *reason)
 	snprintf(keeper.reason, sizeof(keeper.reason), "%s", reason);
 }
 
+/* One that --codecs does not have: its publisher is told, and is gone. */
 static void
+refuse_codec(uint32_t code)
+{
+	struct event *e = &keeper.event;
+	char name[5] = "", allowed[128], why[256];
+
+	put_be32((uint8_t *)name, code);
+	fourccs_text(keeper.hello.codecs, allowed, sizeof(allowed));
+	snprintf(why, sizeof(why), "%s is not taken here, but %s", code ? name : "this codec", allowed);
+	because(why);
+	event_begin(e, "codec.refused");
+	event_str(e, "session", keeper.session.session);
+	event_str(e, "codec", code ? name : NULL);
+	event_str(e, "allowed", allowed);
+	event_send(e);
+}
+
+/* False: the publisher is to be sent away. */
+static bool
 put_tag(struct flv_tag *tag)
 {
 	struct flv_walk walk;
@@ -234,8 +256,16 @@ put_tag(struct flv_tag *tag)
 	if (tag->type != FLV_SCRIPT) {
 		flv_walk_begin(&walk, tag);
 		while (flv_walk_next(&walk, &p) > 0) {
+			if (p.kind != FLV_OTHER && !fourccs_have(keeper.hello.codecs, p.codec)) {
+				refuse_codec(p.codec);
+				return false;
+			}
+			if (p.kind == FLV_OTHER && keeper.hello.codecs != FOURCCS_ALL && !p.codec && p.size) {
+				refuse_codec(0);
+				return false;
+			}
 			if (p.kind == FLV_HEADER && known_header(tag, p.track))
-				return;
+				return true;
 			if (p.kind == FLV_HEADER)
 				headers_dts = tag->dts;
 			if (p.kind != FLV_FRAME)
@@ -253,9 +283,10 @@ put_tag(struct flv_tag *tag)
 			repeat_headers(tag->dts);
 	}
 	kept(taglog_put_tag(tags, tag, clock_mono_ms()));
+	return true;
 }
 
-static void
+static bool
 take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 {
 	struct flv_tag tag = { .type = type, .data = body, .size = n };
@@ -272,7 +303,7 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 		keeper.figures.jumps++;
 		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
 	}
-	put_tag(&tag);
+	return put_tag(&tag);
 }
 
 /* Whole records of what came: false at one that makes no sense, or at the publisher's goodbye. */
@@ -294,7 +325,10 @@ take_records(void)
 			because("unpublished");
 			return false;
 		}
-		take_record(p[4], get_be32(p + 8), p + RECORD_HEADER, n);
+		if (!take_record(p[4], get_be32(p + 8), p + RECORD_HEADER, n)) {
+			unwanted = true;
+			return false;
+		}
 		buf_consume(&in, RECORD_HEADER + n);
 	}
 	if (!buf_len(&in) && in.cap > IN_KEPT)
@@ -408,7 +442,7 @@ media_read(bool wait)
 		keeper.figures.bytes += got;
 		health_bytes(&health, keeper.heard_ms, got);
 	}
-	return good ? got > 0 : -1;
+	return good ? got > 0 : unwanted ? -2 : -1;
 }
 
 void

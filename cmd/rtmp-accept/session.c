@@ -346,6 +346,7 @@ listen_to_door(void)
 		struct ipc_verdict verdict;
 		struct ipc_close close;
 		struct ipc_merge merge;
+		struct ipc_reconnect reconnect;
 	} m;
 	int fd;
 	ssize_t n = passfd_recv(door, &m, sizeof(m), &fd);
@@ -367,6 +368,9 @@ listen_to_door(void)
 	}
 	if (m.kind == IPC_MERGE && media >= 0)
 		merge(m.merge.on);
+	if (m.kind == IPC_RECONNECT && media >= 0 && rtmp_reconnect(rtmp, m.reconnect.reason) &&
+		say(clock_mono_ms() + DRAIN_MS) < 0)
+		leave(IPC_FAILED, "the connection broke");
 	if (m.kind != IPC_VERDICT || !asked)
 		return;
 	if (!m.verdict.allow) {
@@ -475,6 +479,7 @@ main(void)
 		return 71;
 	hello.adobe.now_s = clock_wall_ms() / 1000;
 	rtmp_ask_password(rtmp, &hello.adobe);
+	rtmp_codecs(rtmp, hello.codecs);
 	began_ms = heard_ms = clock_mono_ms();
 	for (;;)
 		turn();

@@ -87,7 +87,7 @@ is() { [ "$(ask "$2" | jq -c "$1")" = "$3" ] || { ask "$2"; return 1; }; }
 	wait_event events 10 '.event=="broadcast.ended" and .stream=="alice" and .reason=="the rules"'
 	is .error '{"do":"kick","stream":"alice"}' '"no such broadcast"'
 	is .error '{"do":"kick","session":"nobody"}' '"no such broadcast"'
-	is .error '{"do":"kick","key":"nobody"}' '"no publisher that this door let in has that key"'
+	is .error '{"do":"kick","key":"nobody"}' '"nobody publishes with that key"'
 	is .ok "{\"do\":\"kick\",\"key\":\"$(cat bob)\"}" true
 	eventually 10 test -s bob.end
 	[ "$(cat bob.end)" = "closed by the operator" ]
@@ -99,6 +99,43 @@ is() { [ "$(ask "$2" | jq -c "$1")" = "$3" ] || { ask "$2"; return 1; }; }
 	is .ok "{\"do\":\"kick\",\"session\":$(jq -c 'select(.event=="publish.started").session' events)}" true
 	eventually 10 test -s bob.end
 	[ "$(jq -r 'select(.event=="publish.refused").reason' events)" = "" ]
+}
+
+@test "kick by key reaches a publisher that an earlier door let in" {
+	open_door
+	publish alice
+	kill -9 "$door"
+	rm events
+	open_door
+	eventually 10 is '.stream' '{"do":"list"}' '"alice"'"$(printf '\nnull')"
+	is .ok "{\"do\":\"kick\",\"key\":\"$(cat alice)\"}" true
+	eventually 10 test -s alice.end
+	[ "$(cat alice.end)" = "closed by the operator" ]
+}
+
+@test "drain: a publisher that understands is asked to connect again, no other hears of it" {
+	open_door
+	publish bob
+	PYTHONPATH=$ROOT/tests/lib PYTHONDONTWRITEBYTECODE=1 PORT=$port timeout 30 python3 - "$(cat alice)" <<-'END' 3>&- &
+		import sys
+		from rtmp import *
+		p = Peer()
+		p.publish(sys.argv[1], capsEx=1)
+		p.send(p.media([(8, 0, sound(0))]))
+		open("ready", "w")
+		why = p.status("NetConnection.Connect.ReconnectRequest")
+		p.send(p.media([(8, 20, sound(1))])) # it is still heard
+		open("asked", "w").write(why)
+	END
+	local asks=$!
+	eventually 10 test -e ready
+	is .ok '{"do":"drain","deadline_s":60}' true
+	eventually 10 test -s asked
+	[ "$(cat asked)" = "the server is stopping; connect again" ]
+	wait "$asks"
+	touch enough
+	eventually 10 test -s bob.end
+	[ "$(cat bob.end)" = enough ]
 }
 
 @test "drain: nobody new, the old ones until they finish" {

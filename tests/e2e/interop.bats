@@ -82,7 +82,7 @@ speak() {
 		assert [kind for kind, _, _ in said] == [5, 6, 1, 20]
 		name, txn, server, info = unamf(said[3][2])
 		assert (name, txn) == ("_result", 1) and info["code"] == "NetConnection.Connect.Success"
-		assert info["objectEncoding"] == 0 and info["capsEx"] == 14
+		assert info["objectEncoding"] == 0 and info["capsEx"] == 15
 		assert info["videoFourCcInfoMap"]["hvc1"] == info["audioFourCcInfoMap"]["Opus"] == 4
 	END
 }

@@ -202,6 +202,31 @@ took_over() {
 	wait_event events 10 '.event=="broadcast.ended" and .reason=="the program ended"'
 }
 
+@test "--codecs: others are refused in words that the encoder shows, and end their broadcast" {
+	open_door --codecs h264,AAC -- sh -c 'cat >"$LV_STREAM.flv"'
+	run ! ffmpeg -nostdin -v error -re -i "$CLIP" -c:v copy -c:a libmp3lame -f flv "$url/$(cat alice)"
+	[[ $output == *".mp3 is not taken here, but avc1, mp4a"* ]]
+	wait_event events 10 '.event=="codec.refused" and .stream=="alice" and .codec==".mp3" and .allowed=="avc1, mp4a"'
+	wait_event events 10 '.event=="publish.ended" and .stream=="alice" and (.reason | startswith(".mp3 is not taken"))'
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=160x90:r=10:d=1 -c:v libvpx-vp9 -deadline realtime vp9.mp4
+	"$ROOT/tests/lib/eflv" vp9.mp4 >vp9.flv
+	rtmp-load -v vp9.flv "$port" live "$(cat bob)" >/dev/null 2>said
+	grep -q "Denied: vp09 is not taken here, but avc1, mp4a" said
+	wait_event events 15 '.event=="broadcast.ended" and .stream=="bob"' # nothing that could be waited for
+	publish bob
+	wait_event events 10 '.event=="publish.ended" and .stream=="bob" and .frames==120'
+}
+
+@test "the coprocess hears which listener it was" {
+	rtmp-accept --listen 127.0.0.1:0 --listen '[::1]:0' --run-dir "$PWD/run" --events events --drain-s 0 \
+		--auth "jq --unbuffered -c 'select(.ask) | {id, allow: false, reason: (\"by \" + .listener)}'" -- cat 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready" and .addr=="::1"' | jq .port)
+	url=rtmp://[::1]:$port/live
+	run ! publish alice
+	[[ $output == *"by [::1]:$port"* ]]
+}
+
 @test "where many publish, their messages are read together, and none is lost" {
 	local i pid before after
 	for i in {1..70}; do lv-auth --keys keys add "s$i"; done >many
