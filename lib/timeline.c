@@ -14,6 +14,7 @@ timeline_session(struct timeline *t, int64_t now)
 	for (i = 0; i < TIMELINE_TRACKS; i++)
 		t->track[i].seen = false;
 	t->begun = false;
+	t->cts = t->cts_shift = 0;
 	timeline_now(t, now);
 }
 
@@ -117,6 +118,28 @@ timeline_map(struct timeline *t, enum timeline_track track, uint32_t stamp, int6
 		why = "the publisher fell behind the clock";
 	}
 	*dts = settle(t, p);
+	return why;
+}
+
+static bool
+absurd(int64_t cts)
+{
+	return cts < TIMELINE_CTS_MIN || cts > TIMELINE_CTS_MAX;
+}
+
+const char *
+timeline_cts(struct timeline *t, int32_t *cts)
+{
+	const char *why = NULL;
+
+	if (t->cts_shift && !absurd(*cts)) { /* it has come to its senses */
+		t->cts_shift = 0;
+		why = "composition times are in place again";
+	} else if (absurd((int64_t)*cts + t->cts_shift)) {
+		t->cts_shift = t->cts - *cts;
+		why = "a composition time out of place";
+	}
+	t->cts = *cts += t->cts_shift;
 	return why;
 }
 

@@ -29,9 +29,13 @@
 /* A publisher's tracks; a stream that is followed has any, below TIMELINE_TRACKS. */
 enum timeline_track { TIMELINE_AUDIO, TIMELINE_VIDEO, TIMELINE_OTHER, TIMELINE_TRACKS = 16 };
 
+#define TIMELINE_CTS_MIN (-1000) /* composition times beyond these are absurd, */
+#define TIMELINE_CTS_MAX 5000   /* and moved to where the one before was */
+
 struct timeline {
 	int64_t newest; /* the latest time that any track has reached */
 	bool begun;     /* the session has an anchor */
+	int32_t cts, cts_shift; /* the last composition time, as repaired; what is added to them */
 	struct timeline_place {
 		bool seen;
 		int64_t raw;    /* the stamp, unwrapped */
@@ -44,6 +48,8 @@ void timeline_session(struct timeline *, int64_t now);
 /* The time of a tag; NULL, or why time does not continue here. */
 const char *timeline_map(struct timeline *, enum timeline_track, uint32_t stamp, int64_t now,
 	int64_t *dts);
+/* The composition time of a picture; NULL, or why it is another one from here on. */
+const char *timeline_cts(struct timeline *, int32_t *cts);
 /* The same without a clock; what jumps ahead is told too, but stays where it is. */
 const char *timeline_follow(struct timeline *, int track, uint32_t stamp, int64_t *dts);
 int64_t timeline_now(struct timeline *, int64_t now); /* for marks: now, and never backwards */

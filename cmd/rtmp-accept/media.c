@@ -26,6 +26,7 @@
 #define TELL_MS 2000         /* the door, for its metrics */
 #define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
 #define HEADERS 16         /* kinds of sequence headers that are repeated */
+#define HELD_MS 10000
 #define OVER_PERIODS 2      /* over max_kbps in so many looks in a row: the publisher is closed */
 
 static struct timeline timeline;
@@ -35,6 +36,12 @@ static struct cursor cursor;
 static struct buf in, mark;
 static int64_t ticked_ms, looked_ms, told_ms, headers_dts;
 static bool in_gap;
+/*
+ * Why time was put right, until the mark that says so.  The media itself goes on, in its place: the mark
+ * waits for a key frame, where those after us can begin anew without losing a picture.
+ */
+static const char *held;
+static int64_t held_ms;
 static bool unwanted; /* what the publisher sends */
 static struct header {
 	uint8_t type, track;
@@ -109,9 +116,21 @@ media_begin(void)
 	media_mark(MARK_SESSION, NULL);
 }
 
+static void
+let_go(void)
+{
+	const char *why = held;
+
+	held = NULL;
+	if (why)
+		media_mark(MARK_DISCONTINUITY, why);
+}
+
 void
 media_gap(void)
 {
+	let_go();
+
 	if (!in_gap)
 		media_mark(MARK_GAP, NULL);
 	in_gap = true;
@@ -226,6 +245,32 @@ because(const char *reason)
 	snprintf(keeper.reason, sizeof(keeper.reason), "%s", reason);
 }
 
+static void
+jumped(const char *why)
+{
+	if (!held)
+		held_ms = clock_mono_ms();
+	held = why;
+	health_jump(&health);
+	keeper.figures.jumps++;
+	warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
+}
+
+/* Where a packet has a composition time, that is in the three bytes before its data. */
+static void
+mend_cts(const struct flv_packet *p, int32_t *cts)
+{
+	const char *why;
+
+	*cts = p->cts;
+	if (p->type != FLV_VIDEO || p->kind != FLV_FRAME || (!p->cts && !timeline.cts_shift))
+		return;
+	if ((why = timeline_cts(&timeline, cts)))
+		jumped(why);
+	if (*cts != p->cts)
+		put_be24((uint8_t *)p->data - 3, (uint32_t)*cts);
+}
+
 /* One that --codecs does not have: its publisher is told, and is gone. */
 static void
 refuse_codec(uint32_t code)
@@ -271,11 +316,13 @@ put_tag(struct flv_tag *tag)
 			if (p.kind != FLV_FRAME)
 				continue;
 			frame = true;
-			cts = p.cts;
+			mend_cts(&p, &cts);
 			key |= p.type == FLV_VIDEO && p.key;
 		}
 		if (frame)
 			health_frame(&health, tag->type == FLV_VIDEO, key, tag->dts, cts, keeper_now());
+		if (key || !count.frames || clock_mono_ms() - held_ms > HELD_MS)
+			let_go();
 		count.frames += frame && tag->type == FLV_VIDEO;
 		keeper.figures.pictures += frame && tag->type == FLV_VIDEO;
 		keeper.figures.sounds += frame && tag->type == FLV_AUDIO;
@@ -298,10 +345,7 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 	if (track == TIMELINE_OTHER) {
 		tag.dts = timeline.newest;
 	} else if ((why = timeline_map(&timeline, track, stamp, keeper_now(), &tag.dts))) {
-		media_mark(MARK_DISCONTINUITY, why);
-		health_jump(&health);
-		keeper.figures.jumps++;
-		warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
+		jumped(why);
 	}
 	return put_tag(&tag);
 }

@@ -563,7 +563,9 @@ turn(int64_t *until)
 		over += p->state == OVER;
 		waiting += p->state < LIVE;
 	}
-	if (!*until && !waiting)
+	if (waiting)
+		*until = 0;
+	else if (!*until)
 		*until = now + seconds * 1000LL;
 	return over < npubs && (!*until || now < *until);
 }

@@ -210,10 +210,32 @@ sound_lies_on_its_grid(void **state)
 	assert_int_equal(at, 8 * 1152);
 }
 
+static void
+moves_absurd_composition_times(void **state)
+{
+	static const struct {
+		int32_t cts, want;
+		bool told;
+	} c[] = { { 67, 67, false }, { 0, 0, false }, { 33, 33, false }, { -3000, 33, true }, { -2933, 100, false },
+		{ -3033, 0, false }, { 0, 0, true }, { 67, 67, false }, { 8388607, 67, true }, { -8388608, 67, true },
+		{ -8388541, 134, false } };
+	struct timeline t = { 0 };
+	int32_t cts;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(*c); i++) {
+		cts = c[i].cts;
+		assert_int_equal(timeline_cts(&t, &cts) != NULL, c[i].told);
+		assert_int_equal(cts, c[i].want);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moves_absurd_composition_times),
 		cmocka_unit_test(begins_at_the_wall_clock),
 		cmocka_unit_test(undoes_the_wrap),
 		cmocka_unit_test(undoes_a_wrap_after_31_bits),
