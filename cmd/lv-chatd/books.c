@@ -1,5 +1,5 @@
 /*
- * Bans in PostgreSQL: what moderators say in a room is written there, and what an operator writes
+ * Bans in PostgreSQL (and gifts, in gifts.c): what moderators say in a room is written there, and what an operator writes
  * there is done in the rooms.  The database's notification wakes us; all that is in force is read
  * anew then.  While it is away the bans that are known hold, and what has to be written waits.
  */
@@ -21,9 +21,9 @@
 #define WRITE_MS 3600000 /* what has to be written waits so long for the database */
 #define LOOK_MS 30000    /* by itself, if no notification came */
 
-enum { READ_BANS, WRITE_BAN, WRITE_UNBAN };
+enum { READ_BANS, WRITE_BAN, WRITE_UNBAN, CLAIM_GIFTS, WRITE_GIFT, QUERIES };
 
-static const struct db_query queries[] = {
+static struct db_query queries[QUERIES] = {
 	[READ_BANS] = { "select stream, user_id, coalesce((extract(epoch from until) * 1000)::bigint, 0), "
 			"coalesce(reason, ''), by_user from chat_bans where lifted_at is null and "
 			"(until is null or until > now()) and octet_length(stream) <= 64 and "
@@ -188,6 +188,7 @@ on_read(void *arg, int err, const struct db_rows *rows)
 		table_drop(&b->entries, &e->item);
 		free(e);
 	}
+	gifts_look(b->hall, b->db, CLAIM_GIFTS);
 	if (b->again)
 		read_all(b);
 }
@@ -248,6 +249,10 @@ books_write(struct books *b, const struct post *p)
 	struct entry *e;
 	int r;
 
+	if (p->kind == CHAT_GIFT) {
+		gifts_write(b->db, WRITE_GIFT, p);
+		return;
+	}
 	snprintf(until, sizeof(until), "%" PRId64, p->until_ms);
 	if (p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT) {
 		r = db_ask(b->db, WRITE_BAN, ban, WRITE_MS, on_written, NULL);
@@ -314,13 +319,15 @@ int
 books_new(struct books **out, struct hall *hall, const char *url, const char **why)
 {
 	struct books *b = calloc(1, sizeof(*b));
-	struct db_owner owner = { .queries = queries, .query_count = 3, .name = "lv-chatd", .listen = "lv_bans",
+	struct db_owner owner = { .queries = queries, .query_count = QUERIES, .name = "lv-chatd", .listen = "lv_bans",
 		.up = on_up, .down = on_down, .woken = on_up };
 	int r;
 
 	if (!b)
 		return -ENOMEM;
 	b->hall = hall;
+	queries[CLAIM_GIFTS] = gifts_claim;
+	queries[WRITE_GIFT] = gifts_insert;
 	owner.arg = b;
 	if ((r = db_new(&b->db, url, &owner, why)) < 0) {
 		free(b);

@@ -58,6 +58,7 @@ struct post {
 	char user[TICKET_USER_MAX + 1], by[TICKET_USER_MAX + 1], reason[CHAT_REASON_MAX + 1];
 	int64_t until_ms; /* of a time-out */
 	bool announced;   /* the books have it already */
+	int tier, count;  /* of a gift */
 };
 
 struct place {
@@ -149,7 +150,7 @@ void remote_follow(struct remote *, const char *user);
 void remote_unfollow(struct remote *, const char *user);
 void remote_inbox(struct remote *, const char *user);
 
-/* books.c: bans in PostgreSQL */
+/* books.c: bans, and gifts, in PostgreSQL */
 int books_new(struct books **, struct hall *, const char *url, const char **why);
 void books_free(struct books **);
 const char *books_judge(const struct books *, const char *stream, const struct ticket *, int64_t now_ms,
@@ -164,6 +165,13 @@ extern struct chat_figures {
 } chat_figures;
 void figures_fill(void *hall, struct metrics *);
 int figures_open(void *hall, struct ws_conn *, void **guest); /* guest_open, counted */
+
+/* gifts.c: subscriptions that were given; the queries are prepared by the books */
+struct db;
+struct db_query;
+extern const struct db_query gifts_claim, gifts_insert;
+void gifts_look(struct hall *, struct db *, int query);
+void gifts_write(struct db *, int query, const struct post *);
 
 /* notify.c: those who wait to be told that a stream began */
 void notify_enter(struct guest *);

@@ -58,6 +58,8 @@ post_new(const char *stream, const char *by, const struct chat_ask *a)
 	memcpy(p->user, a->user, sizeof(p->user));
 	snprintf(p->by, sizeof(p->by), "%s", by);
 	memcpy(p->reason, a->reason, sizeof(p->reason));
+	p->tier = a->tier;
+	p->count = a->count;
 	return p;
 }
 
@@ -90,7 +92,7 @@ hall_posted(struct hall *h, struct post *p, const struct chat_id *id, int64_t wa
 		g->post_count--;
 	}
 	if (id && h->books && !p->announced &&
-		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN))
+		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN || p->kind == CHAT_GIFT))
 		books_write(h->books, p);
 	if (id && p->kind == CHAT_APPROVE && g)
 		guest_approved(g, p->ref, *id); /* the message has its author's ref */

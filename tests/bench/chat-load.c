@@ -62,7 +62,8 @@ enter(struct client *c, int port, const char *room, const char *token)
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct epoll_event e = { .events = EPOLLIN, .data.ptr = c };
-	char text[4096], *end;
+	char text[4096], *end = NULL;
+	ssize_t got;
 	int n, on = 1;
 
 	if ((c->fd = socket(AF_INET, SOCK_STREAM, 0)) < 0 || connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
@@ -74,10 +75,12 @@ enter(struct client *c, int port, const char *room, const char *token)
 		room, token ? "&token=" : "", token ? token : "");
 	if (write(c->fd, text, (size_t)n) != n)
 		fail("write");
-	/* The answer may have frames behind it: byte by byte to its end. */
-	for (end = text; end - text < 4 || memcmp(end - 4, "\r\n\r\n", 4); end++)
-		if (end == text + sizeof(text) || read(c->fd, end, 1) != 1)
-			fail("handshake");
+	/* The answer may have frames behind it: looked at, then read to its end. */
+	do
+		got = recv(c->fd, text, sizeof(text), MSG_PEEK);
+	while (got > 0 && got < (ssize_t)sizeof(text) && !(end = memmem(text, (size_t)got, "\r\n\r\n", 4)));
+	if (got <= 0 || !end || read(c->fd, text, (size_t)(end - text) + 4) != end - text + 4)
+		fail("handshake");
 	if (memcmp(text, "HTTP/1.1 101", 12)) {
 		fprintf(stderr, "refused: %.40s\n", text);
 		exit(1);

@@ -13,7 +13,7 @@ teardown_file() { pg_remove; }
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
-	psql -q -c 'truncate chat_bans'
+	psql -q -c 'truncate chat_bans, gifts, subscriptions, users'
 	(umask 077
 		echo "a secret of thirty-two bytes, no less" >secret
 		lv-auth token '*' --token-secret secret --user 1 >viewer
@@ -77,6 +77,32 @@ sql() { psql -qAtc "$1"; }
 	say free
 	eventually 30 test -z "$(sql 'select 1 from chat_bans where lifted_at is null')"
 }
+
+@test "what an operator gives is told in the room, once for all of it and by one of two boxes; a back end's gift is written" {
+	lv-chatd --listen 127.0.0.1:0 --token-secret secret --db "$DB" --events events.2 2>>chatd.log 3>&- &
+	local second=$! two
+	two=ws://127.0.0.1:$(wait_event events.2 30 '.event == "server.ready"' | jq .port)
+	lv-chat read alice --url "$two" >heard.2 3>&- &
+	local listener=$!
+	wait_event heard.2 30 '.type == "joined"' >/dev/null
+	ready() { [ "$(sql "select count(*) from pg_stat_activity where application_name = 'lv-chatd'")" = 2 ]; }
+	eventually 30 ready
+	sql "insert into users (id, name) values ('42', 'Ann')"
+	lv-auth --db "$DB" gift alice 42 17 18 19 >/dev/null
+	lv-auth --db "$DB" gift bob 42 17 >/dev/null
+	told() { [ "$(cat heard heard.2 | jq -c 'select(.type == "gift") | [.user, .name, .count, .tier]')" = "$1" ]; }
+	eventually 30 told '["42","Ann",3,1]'
+	lv-auth --db "$DB" gift alice 42 20 >/dev/null
+	eventually 30 told_twice
+	[ "$(sql "select count(*) from gifts where told_at is null")" = 1 ] # nobody is in that room
+	(umask 077; lv-auth token alice --token-secret secret --user billing --role service >service)
+	run -0 lv-chat do alice --url "$url" --token-file service <<<'{"type":"gift","user":"7","count":50,"tier":2}'
+	eventually 30 sql_is 'alice|2|50' "select stream, tier, count from gifts where user_id = '7'"
+	[ "$(sql "select told_at is null from gifts where user_id = '7'")" = f ]
+	kill "$second" "$listener"
+	wait "$second" "$listener" || :
+}
+told_twice() { [ "$(cat heard heard.2 | jq -s 'map(select(.type == "gift").count) | sort' -c)" = '[1,3]' ]; }
 
 @test "the database away: chat and moderation go on, and what was done is written when it returns" {
 	pg_stop
