@@ -10,6 +10,8 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/adapters/libev.h>
 
+#include "redis_url.h"
+
 #include "clock.h"
 
 #define RETRY_FIRST_S 0.1
@@ -19,8 +21,7 @@ struct redis {
 	struct redis_config config;
 	struct ev_loop *loop;
 	redisAsyncContext *talk, *listen; /* NULL while away */
-	char *host;                       /* or the path of a socket */
-	int port, db;                     /* port 0: a socket */
+	struct redis_url url;
 	int there;                        /* how many of the two are connected */
 	bool up, away, asked, ending;     /* away: and it was told; asked: a ping is not answered yet */
 	double retry_s;
@@ -128,7 +129,8 @@ on_watch(struct ev_loop *loop, ev_timer *w, int events)
 static redisAsyncContext *
 connection(struct redis *r)
 {
-	redisAsyncContext *c = r->port ? redisAsyncConnect(r->host, r->port) : redisAsyncConnectUnix(r->host);
+	redisAsyncContext *c = r->url.path ? redisAsyncConnectUnix(r->url.path) :
+		redisAsyncConnect(r->url.host, r->url.port);
 
 	if (!c)
 		return NULL;
@@ -141,8 +143,8 @@ connection(struct redis *r)
 	redisAsyncSetDisconnectCallback(c, on_gone);
 	if (r->config.password)
 		redisAsyncCommand(c, NULL, NULL, "AUTH %s", r->config.password);
-	if (r->db)
-		redisAsyncCommand(c, NULL, NULL, "SELECT %d", r->db);
+	if (r->url.number)
+		redisAsyncCommand(c, NULL, NULL, "SELECT %d", r->url.number);
 	return c;
 }
 
@@ -165,40 +167,11 @@ on_retry(struct ev_loop *loop, ev_timer *w, int events)
 	link_make(w->data);
 }
 
-/* redis://HOST[:PORT][/DB], without a user: a password on a command line is seen by all. */
-static int
-take_url(struct redis *r, const char *url)
-{
-	static const char tcp[] = "redis://", local[] = "unix:";
-	char *end, *at;
-
-	if (!strncmp(url, local, sizeof(local) - 1)) {
-		url += sizeof(local) - 1;
-		r->host = strdup(strncmp(url, "//", 2) ? url : url + 2);
-		return r->host && *r->host ? 0 : -EINVAL;
-	}
-	if (strncmp(url, tcp, sizeof(tcp) - 1) || strchr(url, '@') || !(r->host = strdup(url + sizeof(tcp) - 1)))
-		return -EINVAL;
-	r->port = 6379;
-	if ((at = strchr(r->host, '/'))) {
-		*at++ = '\0';
-		r->db = (int)strtol(at, &end, 10);
-		if (*end || r->db < 0)
-			return -EINVAL;
-	}
-	if ((at = strrchr(r->host, ':'))) {
-		*at++ = '\0';
-		r->port = (int)strtol(at, &end, 10);
-		if (*end || r->port < 1 || r->port > 65535)
-			return -EINVAL;
-	}
-	return *r->host ? 0 : -EINVAL;
-}
-
 int
 redis_new(struct redis **out, struct ev_loop *loop, const struct redis_config *config)
 {
 	struct redis *r = calloc(1, sizeof(*r));
+	const char *why;
 	int e;
 
 	if (!r)
@@ -209,8 +182,7 @@ redis_new(struct redis **out, struct ev_loop *loop, const struct redis_config *c
 	ev_timer_init(&r->retry, on_retry, 0, 0);
 	ev_timer_init(&r->watch, on_watch, 0, 0);
 	r->retry.data = r->watch.data = r;
-	if ((e = take_url(r, config->url)) < 0) {
-		free(r->host);
+	if ((e = redis_url_read(&r->url, config->url, &why)) < 0) {
 		free(r);
 		return e;
 	}
@@ -230,7 +202,7 @@ redis_free(struct redis **redis)
 	r->up = false;
 	link_break(r, "ending");
 	ev_timer_stop(r->loop, &r->retry);
-	free(r->host);
+	redis_url_free(&r->url);
 	free(r);
 	*redis = NULL;
 }

@@ -25,7 +25,7 @@ struct redis_reply;
 
 struct redis_config {
 	void *ctx;
-	const char *url;      /* redis://HOST[:PORT][/DB] or unix:PATH */
+	const char *url;      /* as in redis_url.h */
 	const char *password; /* NULL: none */
 	void (*up)(void *ctx);
 	void (*down)(void *ctx, const char *why);
@@ -34,7 +34,7 @@ struct redis_config {
 	void (*took)(void *ctx, double seconds); /* an answer; NULL: nobody wants to know */
 };
 
-int redis_new(struct redis **, struct ev_loop *, const struct redis_config *); /* -EINVAL: the URL */
+int redis_new(struct redis **, struct ev_loop *, const struct redis_config *); /* -EINVAL, -EACCES: the URL */
 void redis_free(struct redis **);
 
 /* What answers is of no use, as while it loads its data: the link is made again, later each time. */

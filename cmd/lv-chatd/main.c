@@ -122,7 +122,7 @@ share(void)
 	if (password)
 		explicit_bzero(password, strlen(password));
 	buf_free(&text);
-	if (r == -EINVAL)
+	if (r == -EINVAL || r == -EACCES)
 		die(EX_USAGE, 0, "--redis: redis://HOST[:PORT][/NUMBER] or unix:PATH, without a password");
 	if (r < 0)
 		die(EX_OSERR, r, "cannot start");

@@ -8,6 +8,7 @@
 #include <hiredis/hiredis.h>
 
 #include "die.h"
+#include "redis_url.h"
 
 #define CONNECT_S 2
 #define ANSWER_S 5
@@ -28,74 +29,25 @@ static const char script[] =
 
 struct box {
 	redisContext *c;
-	char *password, *text; /* text: the URL, in pieces */
-	const char *host, *path;
-	int port, number;
+	char *password;
+	struct redis_url url;
 	char sha[41];
 	char why[160];
 };
-
-/* redis://HOST[:PORT][/NUMBER] or unix:PATH */
-static const char *
-take_url(struct box *b, char *s)
-{
-	char *end, *slash, *colon;
-	long v;
-
-	b->port = 6379;
-	if (!strncmp(s, "unix:", 5)) {
-		b->path = s + 5;
-		if (!strncmp(b->path, "//", 2))
-			b->path += 2;
-		return *b->path == '/' ? NULL : "unix: and a path";
-	}
-	if (strncmp(s, "redis://", 8))
-		return "redis://HOST[:PORT][/NUMBER] or unix:PATH";
-	s += 8;
-	if ((slash = strchr(s, '/'))) {
-		*slash++ = '\0';
-		v = strtol(slash, &end, 10);
-		if (*end || v < 0 || v > 1023)
-			return "the database behind the / is a number";
-		b->number = (int)v;
-	}
-	if (*s == '[' && (end = strchr(s, ']'))) {
-		*end = '\0';
-		b->host = s + 1;
-		colon = end[1] == ':' ? end + 1 : NULL;
-	} else {
-		b->host = s;
-		colon = strrchr(s, ':');
-	}
-	if (colon) {
-		*colon++ = '\0';
-		v = strtol(colon, &end, 10);
-		if (*end || v < 1 || v > 65535)
-			return "the port is a number";
-		b->port = (int)v;
-	}
-	return *b->host ? NULL : "no host";
-}
 
 int
 box_new(struct box **out, const char *url, const char *password, const char **why)
 {
 	struct box *b;
+	int r = -ENOMEM;
 
 	*why = "";
-	if (strchr(url, '@'))
-		return -EACCES;
-	if (!(b = calloc(1, sizeof(*b))) || !(b->text = strdup(url)) ||
-		(password && !(b->password = strdup(password)))) {
+	if ((b = calloc(1, sizeof(*b))) && (!password || (b->password = strdup(password))) &&
+		(r = redis_url_read(&b->url, url, why)) == 0)
+		*out = b;
+	else
 		box_free(&b);
-		return -ENOMEM;
-	}
-	if ((*why = take_url(b, b->text))) {
-		box_free(&b);
-		return -EINVAL;
-	}
-	*out = b;
-	return 0;
+	return r;
 }
 
 void
@@ -107,7 +59,7 @@ box_free(struct box **b)
 		if ((*b)->password)
 			explicit_bzero((*b)->password, strlen((*b)->password));
 		free((*b)->password);
-		free((*b)->text);
+		redis_url_free(&(*b)->url);
 		free(*b);
 	}
 	*b = NULL;
@@ -155,8 +107,8 @@ box_open(struct box *b)
 
 	if (b->c)
 		return 0;
-	b->c = b->path ? redisConnectUnixWithTimeout(b->path, connect) :
-		redisConnectWithTimeout(b->host, b->port, connect);
+	b->c = b->url.path ? redisConnectUnixWithTimeout(b->url.path, connect) :
+		redisConnectWithTimeout(b->url.host, b->url.port, connect);
 	if (!b->c)
 		return failed(b, "no memory");
 	if (b->c->err)
@@ -164,7 +116,7 @@ box_open(struct box *b)
 	redisSetTimeout(b->c, answer);
 	if (b->password && (r = take(b, redisCommand(b->c, "AUTH %s", b->password), NULL, 0)) < 0)
 		return r;
-	if (b->number && (r = take(b, redisCommand(b->c, "SELECT %d", b->number), NULL, 0)) < 0)
+	if (b->url.number && (r = take(b, redisCommand(b->c, "SELECT %d", b->url.number), NULL, 0)) < 0)
 		return r;
 	snprintf(lua, sizeof(lua), "%s%d) return 1", script, MARK_KEEP_S);
 	return take(b, redisCommand(b->c, "SCRIPT LOAD %s", lua), b->sha, sizeof(b->sha));

@@ -1,4 +1,4 @@
-/* room, chat, rate, table: a chat room's rules, without a socket. */
+/* room, chat, rate, table, redis_url: a chat room's rules, without a socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "emotes.h"
 #include "rate.h"
+#include "redis_url.h"
 #include "room.h"
 #include "table.h"
 #include "text.h"
@@ -535,6 +536,43 @@ emote_ranges(void **state)
 	assert_int_equal(line, 2);
 }
 
+static void
+redis_urls(void **state)
+{
+	static const struct {
+		const char *url, *host, *path;
+		int port, number;
+	} table[] = {
+		{ "redis://h", "h", NULL, 6379, 0 },
+		{ "redis://h:1/5", "h", NULL, 1, 5 },
+		{ "redis://h/", "h", NULL, 6379, 0 },
+		{ "redis://[::1]", "::1", NULL, 6379, 0 },
+		{ "redis://[::1]:65535/1023", "::1", NULL, 65535, 1023 },
+		{ "unix:/run/r", NULL, "/run/r", 6379, 0 },
+		{ "unix:///run/r", NULL, "/run/r", 6379, 0 },
+	};
+	static const char *const faulty[] = { "", "h", "redis://", "redis://:1", "redis://h:", "redis://h:0", "redis://h:65536",
+		"redis://h:1x", "redis://h/x", "redis://h/-1", "redis://h/1024", "redis://[::1]x", "redis://[]", "unix:", "unix:r",
+		"http://h" };
+	struct redis_url u;
+	const char *why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(table); i++) {
+		if (redis_url_read(&u, table[i].url, &why))
+			fail_msg("%s: %s", table[i].url, why);
+		assert_true(!u.host == !table[i].host && (!u.host || !strcmp(u.host, table[i].host)));
+		assert_true(!u.path == !table[i].path && (!u.path || !strcmp(u.path, table[i].path)));
+		assert_true(u.port == table[i].port && u.number == table[i].number);
+		redis_url_free(&u);
+	}
+	for (i = 0; i < COUNT(faulty); i++)
+		if (redis_url_read(&u, faulty[i], &why) != -EINVAL || !why)
+			fail_msg("taken: %s", faulty[i]);
+	assert_int_equal(redis_url_read(&u, "redis://:secret@h", &why), -EACCES);
+}
+
 int
 main(void)
 {
@@ -552,6 +590,7 @@ main(void)
 		cmocka_unit_test(holding),
 		cmocka_unit_test(links),
 		cmocka_unit_test(emote_ranges),
+		cmocka_unit_test(redis_urls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
