@@ -18,7 +18,7 @@
 #include "ws.h"
 
 #define AUDIENCE "lv-chatd"
-#define POSTS_MAX 8  /* of a guest, on their way to Redis */
+#define POSTS_MAX 32 /* of a guest, on their way to Redis */
 #define BOXES_MAX 16 /* whose viewers are counted */
 
 struct chatd_config {
@@ -132,7 +132,7 @@ void hall_uncount(struct table *, struct count **);
 
 /* post.c: entries on their way into a room */
 void hall_post(struct guest *, const struct chat_ask *, const char *body, size_t n); /* or answers why not */
-/* What became of a post: accepted under an id, or (NULL) the time to wait, or a notice. */
+/* What became of a post: accepted under an id; or a notice (of the id of its twin); or the time to wait. */
 void hall_posted(struct hall *, struct post *, const struct chat_id *, int64_t wait_ms, const char *notice);
 int hall_apply(struct hall *, struct place *, struct chat_id, const char *body, size_t n);
 void hall_announce(struct hall *, struct place *, const struct chat_ask *); /* the operator's word */

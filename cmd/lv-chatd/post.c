@@ -84,6 +84,7 @@ void
 hall_posted(struct hall *h, struct post *p, const struct chat_id *id, int64_t wait_ms, const char *notice)
 {
 	struct guest *g = p->guest;
+	bool accepted = id && !notice;
 
 	if (g) {
 		*p->prev = p->next;
@@ -91,19 +92,19 @@ hall_posted(struct hall *h, struct post *p, const struct chat_id *id, int64_t wa
 			p->next->prev = p->prev;
 		g->post_count--;
 	}
-	if (id && h->books && !p->announced &&
+	if (accepted && h->books && !p->announced &&
 		(p->kind == CHAT_BAN || p->kind == CHAT_TIMEOUT || p->kind == CHAT_UNBAN || p->kind == CHAT_GIFT))
 		books_write(h->books, p);
-	if (id && p->kind == CHAT_APPROVE && g)
+	if (accepted && p->kind == CHAT_APPROVE && g)
 		guest_approved(g, p->ref, *id); /* the message has its author's ref */
-	if (id && p->kind == CHAT_HELD && g)
+	if (accepted && p->kind == CHAT_HELD && g)
 		guest_notice(g, "held", p->ref, &(struct room_verdict){ .twin = *id });
-	else if (id && is_moderation(p->kind))
+	else if (accepted && is_moderation(p->kind))
 		tell_moderation(p);
-	else if (id)
+	else if (accepted)
 		h->messages++;
 	else if (g && notice)
-		guest_notice(g, notice, p->ref, NULL);
+		guest_notice(g, notice, p->ref, id ? &(struct room_verdict){ .twin = *id } : NULL);
 	else if (g)
 		guest_wait(g, wait_ms, p->ref);
 	free(p);

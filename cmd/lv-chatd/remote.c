@@ -7,6 +7,7 @@
  *   chat_state:STREAM         floor: the last id that is no more in the stream; modes, pin: entries
  *   chat_bans:STREAM          user to the entry that banned him
  *   chat_limit:USER:STREAM    when the user wrote last
+ *   chat_ref:USER:STREAM:REF  the id of what he said with this ref, for five minutes
  *   chat:STREAM               published: "ID ENTRY", or "v BOX VIEWERS"
  *   notify:USER, inbox:USER   published, and a list of, what lv-notify tells
  */
@@ -25,8 +26,13 @@
 
 #define KEY_MAX 320
 
-/* KEYS: stream, limit, state, bans.  ARGV: channel, entry, user, kind, messages, window, pause, target. */
+/*
+ * KEYS: stream, limit, state, bans, ref (empty: none).  ARGV: channel, entry, user, kind, messages, window, pause,
+ * target.  The new id; or a number, the time to wait, or -1 for an unknown target; or a list of the id that it has.
+ */
 static const char post_script[] =
+	"local twin = KEYS[5] ~= '' and redis.call('GET', KEYS[5])\n"
+	"if twin then return { twin } end\n"
 	"local t = redis.call('TIME')\n"
 	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 	"local max, window, pause = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])\n"
@@ -60,6 +66,7 @@ static const char post_script[] =
 	"	redis.call('HSET', KEYS[3], 'floor', redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1])\n"
 	"end\n"
 	"local id = redis.call('XADD', KEYS[1], 'MAXLEN', 1000, '*', 'e', ARGV[2], 'u', ARGV[3], 'k', kind)\n"
+	"if KEYS[5] ~= '' then redis.call('SET', KEYS[5], id, 'PX', 300000) end\n"
 	"redis.call('PUBLISH', ARGV[1], id .. ' ' .. ARGV[2])\n"
 	"return id\n";
 
@@ -400,6 +407,8 @@ on_posted(void *ctx, void *about, const struct redis_reply *reply)
 
 	if ((text = redis_text(reply, &n)) && chat_id_read(&id, text) == 0) {
 		hall_posted(r->hall, about, &id, 0, NULL);
+	} else if ((text = redis_text(redis_item(reply, 0), &n)) && chat_id_read(&id, text) == 0) {
+		hall_posted(r->hall, about, &id, 0, "duplicate");
 	} else if (redis_int(reply) > 0) {
 		hall_posted(r->hall, about, NULL, redis_int(reply), NULL);
 	} else if (redis_int(reply) < 0) { /* another moderator was faster */
@@ -420,13 +429,13 @@ remote_post(struct remote *r, struct place *p, struct post *post, const char *bo
 	const struct chatd_config *c = &r->hall->config;
 	const char *stream = room_name(p->room);
 	char log[KEY_MAX], limit[KEY_MAX], state[KEY_MAX], bans[KEY_MAX], channel[KEY_MAX], who[KEY_MAX];
-	char max[16], window[16], pause[24], id[CHAT_ID_TEXT] = "";
+	char max[16], window[16], pause[24], id[CHAT_ID_TEXT] = "", ref[KEY_MAX] = "";
 
 	if (!r->ready)
 		return -ENOTCONN;
 	key_of(log, "stream_chat", stream);
 	key_of(who, post->by, stream);
-	if (!key_of(limit, "chat_limit", who))
+	if (!key_of(limit, "chat_limit", who) || (*post->ref && snprintf(ref, KEY_MAX, "chat_ref:%s:%s", who, post->ref) >= KEY_MAX))
 		return -EMSGSIZE;
 	key_of(state, "chat_state", stream);
 	key_of(bans, "chat_bans", stream);
@@ -436,11 +445,11 @@ remote_post(struct remote *r, struct place *p, struct post *post, const char *bo
 	snprintf(pause, sizeof(pause), "%" PRId64, pause_ms);
 	if (a->kind == CHAT_DELETE || a->kind == CHAT_APPROVE || a->kind == CHAT_DENY)
 		chat_id_text(id, a->id);
-	struct redis_word words[] = { word("EVALSHA"), word(r->post_sha), word("4"), word(log), word(limit),
-		word(state), word(bans), word(channel), { body, n },
+	struct redis_word words[] = { word("EVALSHA"), word(r->post_sha), word("5"), word(log), word(limit),
+		word(state), word(bans), word(ref), word(channel), { body, n },
 		word(a->kind >= CHAT_SUB || a->kind == CHAT_APPROVE ? post->user : post->by), word(chat_kind_text(a->kind)), word(max),
 		word(window), word(pause), word(*id ? id : post->user) };
-	return redis_call(r->redis, on_posted, post, words, 15);
+	return redis_call(r->redis, on_posted, post, words, 16);
 }
 
 void

@@ -25,7 +25,18 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 
 @test "several boxes, one Redis: one room; Redis away and back, a box dead: nothing lost, doubled or reordered; /notify" {
 	command -v redis-server >/dev/null || skip "no redis-server"
-	scene boxes outage notify refusing
+	scene boxes outage notify refusing sequence
+}
+
+@test "none of the faults of a chat written quickly is there; --long: each is found in one that has them" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	run -0 timeout 120 "$ROOT/tests/lib/chat_faults.py" ours
+	[ -z "$output" ]
+	[ -n "${LONG:-}" ] || return 0
+	cp -r "$ROOT/tests/bench/chat-sketch" "$BATS_TEST_TMPDIR/sketch"
+	(cd "$BATS_TEST_TMPDIR/sketch" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+	run -0 timeout 240 "$ROOT/tests/lib/chat_faults.py" "$BATS_TEST_TMPDIR/sketch"
+	[ "$(wc -l <<<"$output")" = 9 ]
 }
 
 @test "held messages: moderators decide, on one box and on two; links by the room's mode" {

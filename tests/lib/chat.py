@@ -789,6 +789,21 @@ async def boxes():
     other = await Client.enter(b, "2", offset=m["id"])
     same(other.joined["recovered"], True)
     same((await other.next())["type"], "ban")
+    # a message that is deleted on one is gone from the history of both, and for who resumes
+    gone = await other.accepted(type="message", text="take me away")
+    await mod.get("message")
+    began = time.monotonic()
+    await mod.accepted(type="delete", id=gone["id"])
+    same((await other.get("delete"))["target"], gone["id"])
+    assert time.monotonic() - began < 1
+    for s in (a, b):
+        for query in ({}, {"offset": ban["id"]}):
+            resumed = await Client.enter(s, **query)
+            await resumed.refused("login_required", type="message", text="x")  # all that is known came before it
+            assert not [m for m in resumed.seen if m.get("text") == "take me away"], resumed.seen
+            same([m["type"] for m in resumed.seen if m["type"] == "delete"], ["delete"] if query else [])
+            await resumed.ws.close()
+    assert "take me away" not in r.call("xrange", "stream_chat:alice", "-", "+")
     p = await other.accepted(type="message", text="pin me")
     await mod.get("message")
     await mod.accepted(type="pin", id=p["id"])
@@ -804,7 +819,7 @@ async def boxes():
     await new.refused("banned", type="message", text="x")
     back = await Client.enter(c, offset=ban["id"])
     same(back.joined["recovered"], True)
-    same([(await back.next())["type"] for _ in range(3)], ["message", "pin", "modes"])
+    same([(await back.next())["type"] for _ in range(4)], ["delete", "message", "pin", "modes"])
     await mod.accepted(type="unban", user="1")
     await new.get("unban")
     await mod.accepted(type="delete", id=p["id"])
@@ -813,7 +828,7 @@ async def boxes():
     fresh = await Client.enter(d)
     await mod.accepted(type="message", text="first seen")
     same(await fresh.texts(1), ["first seen"])
-    same(r.call("xlen", "stream_chat:alice"), "6")
+    same(r.call("xlen", "stream_chat:alice"), "7")
     # viewers of all boxes
     while (await late.get("viewers"))["count"] < 8:
         pass
@@ -875,6 +890,82 @@ async def outage():
     same((await Client.enter(c, offset=old)).joined["recovered"], False)
     for s in (a, c):
         await s.end()
+
+
+async def sequence():
+    """Writers and readers on two boxes; Redis killed and started again, then one box killed, all in mid-talk.
+
+    Every reader has every number of every writer once and in order, and all readers have one order.
+    """
+    r = await Redis("--appendonly", "yes", "--appendfsync", "always").start()
+    servers = [await Server.start("--redis", "unix:" + r.socket, "-q") for _ in range(2)]
+    for s in servers:
+        await s.event("redis.back")
+    count = 250
+    heard = {}  # of each reader: the id of the last entry, and all numbers
+
+    async def anywhere(n, *who, **query):
+        """At the n-th box, or the one that is left."""
+        while True:
+            for s in servers[n:] + servers[:n]:
+                try:
+                    return await Client.enter(s, *who, **query)
+                except (OSError, asyncio.IncompleteReadError, websockets.WebSocketException):
+                    await asyncio.sleep(0.05)
+
+    async def write(n):
+        c = await anywhere(n, "w%d" % n, "--role", "service")
+        for k in range(count):
+            while True:
+                try:
+                    m = await c.answer(type="message", text="%d %d" % (n, k), ref="r%d" % k)
+                except websockets.ConnectionClosed:
+                    c = await anywhere(n, "w%d" % n, "--role", "service")
+                    continue
+                if m["type"] == "message" or m["notice"] == "duplicate":
+                    break
+                same(m["notice"], "unavailable")
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(0.005)
+
+    async def read(n):
+        mine = heard[n] = {"last": None, "all": []}
+        query = {}
+        while len(mine["all"]) < 2 * count:
+            c = await anywhere(n % 2, **query)
+            if query:
+                same(c.joined["recovered"], True)
+            try:
+                while len(mine["all"]) < 2 * count:
+                    m = await c.get("message")
+                    query = {"offset": m["id"]}
+                    mine["all"].append(m["text"])
+            except websockets.ConnectionClosed:
+                pass
+
+    async def reached(share):
+        while min([len(h["all"]) for h in heard.values()] or [0]) < share * 2 * count:
+            await asyncio.sleep(0.02)
+
+    readers = [asyncio.ensure_future(read(n)) for n in range(10)]
+    while len(heard) < 10:
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)
+    writers = [asyncio.ensure_future(write(n)) for n in range(2)]
+    await reached(0.25)
+    r.process.kill()
+    r.process.wait()
+    for s in servers:
+        await s.event("redis.away")
+    await r.start()
+    await reached(0.6)
+    servers[1].process.kill()
+    await asyncio.wait_for(asyncio.gather(*writers, *readers), 3 * PATIENCE)
+    for n, h in heard.items():
+        same(h["all"], heard[0]["all"])
+    for n in range(2):
+        same([t for t in heard[0]["all"] if t.startswith("%d " % n)], ["%d %d" % (n, k) for k in range(count)])
+    await servers[0].end()
 
 
 async def refusing():

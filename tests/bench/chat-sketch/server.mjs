@@ -12,6 +12,7 @@ wss.on('connection', async (ws, req) => {
 	const stream = new URL(req.url, 'http://x').searchParams.get('stream');
 	await sub.subscribe(`chat:${stream}`, (message) => ws.send(message));
 	ws.send(JSON.stringify({ type: 'joined' }));
+	ws.on('close', () => sub.unsubscribe(`chat:${stream}`));
 	ws.on('message', async (data) => {
 		const { userId, text } = JSON.parse(data);
 		const limit = `chat_limit:${userId}:${stream}`;
