@@ -30,7 +30,7 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 
 @test "none of the faults of a chat written quickly is there; --long: each is found in one that has them" {
 	command -v redis-server >/dev/null || skip "no redis-server"
-	run -0 timeout 120 "$ROOT/tests/lib/chat_faults.py" ours
+	run -0 timeout 200 "$ROOT/tests/lib/chat_faults.py" ours
 	[ -z "$output" ]
 	[ -n "${LONG:-}" ] || return 0
 	cp -r "$ROOT/tests/bench/chat-sketch" "$BATS_TEST_TMPDIR/sketch"

@@ -16,7 +16,7 @@ import websockets
 import chat
 from chat import PATIENCE, Redis
 
-SOON = 10  # what has not come after so many seconds does not come
+SOON = PATIENCE  # what has not come after so many seconds does not come
 
 
 class Ours:
@@ -151,11 +151,11 @@ async def stalled_reader(server, redis):
     sock.sendall(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                  b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
     ws = await enter(server, "1", "--role", "service")
-    for n in range(4000):
+    for n in range(2000):
         await say(ws, "u%d" % n, "%d " % n + "\U0001f600" * 450)
         if n % 20 == 0:
             await asyncio.sleep(0)
-    while (await hear(ws))["text"].split(" ")[0] != "3999":
+    while (await hear(ws))["text"].split(" ")[0] != "1999":
         pass
     sock.settimeout(SOON)
     while await asyncio.to_thread(sock.recv, 1 << 20):
@@ -181,7 +181,7 @@ async def look(kind, fault):
     redis = await Redis().start()
     server = await kind.start(redis)
     try:
-        await asyncio.wait_for(fault(server, redis), 2 * PATIENCE)
+        await asyncio.wait_for(fault(server, redis), 3 * PATIENCE)
         return None
     except Exception as e:  # whatever it is, the fault is there
         return e
@@ -191,9 +191,10 @@ async def look(kind, fault):
 
 
 async def main(who):
+    global SOON
     kind = Ours
     if who != "ours":
-        kind = Sketch
+        kind, SOON = Sketch, 10
         Sketch.folder = who
     found = await asyncio.gather(*[look(kind, f) for f in FAULTS])
     for fault, e in zip(FAULTS, found):
