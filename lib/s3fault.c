@@ -43,20 +43,19 @@ judge_region(struct s3_fault *f, const struct s3_about *a, const char *region)
 			a->bucket, a->region, a->endpoint);
 }
 
-/* A 403 or 401: the key, its rights, the clock. */
+/* The key, its rights, the clock. */
 static void
 judge_refusal(struct s3_fault *f, const struct s3_about *a, const struct fields *x)
 {
-	static const char *const expired[] = { "ExpiredToken", "InvalidToken", "TokenRefreshRequired",
-		NULL };
-
 	f->verdict = S3_CONFIG;
 	if (!strcmp(x->code, "InvalidAccessKeyId"))
 		snprintf(f->why, sizeof(f->why), "the access key %s is not known there", a->key_id);
 	else if (!strcmp(x->code, "SignatureDoesNotMatch"))
 		snprintf(f->why, sizeof(f->why), "the secret of access key %s is wrong", a->key_id);
-	else if (among(x->code, expired))
+	else if (!strcmp(x->code, "ExpiredToken") || !strcmp(x->code, "TokenRefreshRequired"))
 		snprintf(f->why, sizeof(f->why), "the session token has expired");
+	else if (!strcmp(x->code, "InvalidToken"))
+		snprintf(f->why, sizeof(f->why), "the session token does not belong to access key %s", a->key_id);
 	else if (!strcmp(x->code, "QuotaExceeded"))
 		snprintf(f->why, sizeof(f->why), "the quota of bucket %s is used up", a->bucket);
 	else if (!strcmp(x->code, "RequestTimeTooSkewed")) {
@@ -76,6 +75,7 @@ s3_judge(struct s3_fault *f, const struct s3_about *a, int status, const void *b
 		"IncompleteBody", "RequestTimeout", NULL };
 	static const char *const elsewhere[] = { "AuthorizationHeaderMalformed", "PermanentRedirect",
 		"TemporaryRedirect", "IllegalLocationConstraintException", NULL };
+	static const char *const token[] = { "ExpiredToken", "InvalidToken", "TokenRefreshRequired", NULL }; /* 400 */
 	struct fields x = { 0 };
 
 	memset(f, 0, sizeof(*f));
@@ -94,7 +94,7 @@ s3_judge(struct s3_fault *f, const struct s3_about *a, int status, const void *b
 		f->verdict = S3_MISSING;
 		snprintf(f->why, sizeof(f->why), "there is no such %s",
 			strcmp(x.code, "NoSuchUpload") ? "object" : "upload");
-	} else if (status == 401 || status == 403) {
+	} else if (status == 401 || status == 403 || among(x.code, token)) {
 		judge_refusal(f, a, &x);
 	} else if (among(x.code, changed) || status == 409) {
 		f->verdict = S3_AGAIN;

@@ -239,6 +239,41 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	ROOTED=none run -66 once
 }
 
+@test "the access key comes from systemd's credentials, from a profile, and with a session token" {
+	local port token i
+	segment live/a/720p/1.ts
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+	mkdir creds home home/.aws
+	printf 'aws_access_key_id = lvkey\naws_secret_access_key = lvsecret\n' >creds/s3
+	printf '[default]\naws_access_key_id = nobody\naws_secret_access_key = x\n[tv]\naws_access_key_id = lvkey\naws_secret_access_key = lvsecret\n' >home/.aws/credentials
+	chmod 600 creds/s3 home/.aws/credentials
+	CREDENTIALS_DIRECTORY=$PWD/creds DEST=s3://$B/1 once
+	env -u AWS_SHARED_CREDENTIALS_FILE HOME="$PWD/home" AWS_PROFILE=tv "$BUILD/bin/lv-s3push" --root root --dest "s3://$B/2" --endpoint "$S3_URL" --once
+	export AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
+	stored 1/live/a/720p/1.ts
+	stored 2/live/a/720p/1.ts
+	# A second gateway before the same store, which knows tokens (and tells fewer faults apart).
+	port=$(free_port)
+	radosgw -n client.rgw.a -f --rgw-s3-auth-use-sts=true --rgw-sts-key=0123456789abcdef \
+		--rgw-frontends="beast endpoint=127.0.0.1:$port tcp_nodelay=1" --log-file="$PWD/rgw.log" >rgw.out 2>&1 3>&- &
+	FRONT=$!
+	radosgw-admin -n client.rgw.a role create --role-name=pusher --assume-role-policy-doc='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam:::user/lv"]},"Action":["sts:AssumeRole"]}]}' >/dev/null 2>&1
+	radosgw-admin -n client.rgw.a role-policy put --role-name=pusher --policy-name=p --policy-doc='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":"arn:aws:s3:::*"}]}' >/dev/null 2>&1
+	eventually 30 curl -so /dev/null "http://127.0.0.1:$port"
+	aws --endpoint-url "http://127.0.0.1:$port" sts assume-role --role-arn arn:aws:iam:::role/pusher --role-session-name test >role.json
+	for i in AccessKeyId SecretAccessKey SessionToken; do jq -r ".Credentials.$i" role.json >"$i"; done
+	token=$(cat SessionToken)
+	for i in 3 4; do
+		AWS_ACCESS_KEY_ID=$(cat AccessKeyId) AWS_SECRET_ACCESS_KEY=$(cat SecretAccessKey) AWS_SESSION_TOKEN=$token run --separate-stderr \
+			lv-s3push --root root --dest "s3://$B/$i" --endpoint "http://127.0.0.1:$port" --once
+		echo "$status" >>statuses
+		token=
+	done
+	[ "$(tr '\n' ' ' <statuses)" = "0 77 " ]
+	stored 3/live/a/720p/1.ts
+	unstored 4/live/a/720p/1.ts
+}
+
 @test "a wrong key is waited out: the backlog is kept, and goes when the file holds the right one" {
 	printf 'aws_access_key_id=lvkey\naws_secret_access_key=wrong\n' >cred
 	chmod 600 cred

@@ -1,102 +1,48 @@
-# A real S3 server for a bats file: Ceph's radosgw with a monitor and an object store in memory, in
-# a folder and on ports of its own.  s3_start in setup_file (it takes some 15 s), s3_stop in
-# teardown_file; rgw_start and rgw_stop are its outage, and keep what it stores.
+# A real S3 server for a bats file: examples/s3-server, Ceph's radosgw, in a folder and on a port of its own.  s3_start
+# in setup_file (it takes some 15 s), s3_stop in teardown_file; rgw_start and rgw_stop are its outage, and keep what it
+# stores.
 # shellcheck shell=bash
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 s3_start() {
-	local w=$BATS_FILE_TMPDIR/rgw id mon c a
-	export S3_DIR=$w S3_PORT
-	mkdir -p "$w"/{mon,osd,rgw,run,log}
-	S3_PORT=$(free_port) mon=$(free_port)
-	export S3_URL=http://127.0.0.1:$S3_PORT AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
+	export S3_DIR=$BATS_FILE_TMPDIR/rgw S3_PORT S3_URL CEPH_CONF
+	export AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
 	export AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true no_proxy='*'
 	export AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_CONFIG_FILE=/dev/null
 	unset AWS_CA_BUNDLE
-	id=$(cat /proc/sys/kernel/random/uuid)
-	cat >"$w/conf" <<-END
-		[global]
-		fsid = $id
-		mon initial members = a
-		mon host = [v2:127.0.0.1:$mon]
-		public network = 127.0.0.0/8
-		ms bind ipv6 = false
-		keyring = $w/keyring
-		osd pool default size = 1
-		osd pool default min size = 1
-		osd pool default pg num = 4
-		osd pool default pgp num = 4
-		osd pool default pg autoscale mode = off
-		osd crush chooseleaf type = 0
-		mon allow pool size one = true
-		run dir = $w/run
-		admin socket = $w/run/\$name.\$pid.asok
-		log file = $w/log/\$name.log
-		[mon]
-		mon data = $w/mon
-		[osd]
-		osd data = $w/osd
-		osd objectstore = memstore
-		memstore device bytes = 1073741824
-		osd client watch timeout = 5
-		[client.rgw.a]
-		rgw data = $w/rgw
-		rgw dns name = localhost
-		rgw enable usage log = false
-		rgw frontends = beast endpoint=127.0.0.1:$S3_PORT tcp_nodelay=1
-	END
-	export CEPH_CONF=$w/conf
-	(
-		exec >"$w/setup.log" 2>&1
-		set -e
-		a=(ceph-authtool "$w/keyring" --gen-key)
-		ceph-authtool --create-keyring "$w/keyring" --gen-key -n mon. --cap mon 'allow *'
-		"${a[@]}" -n client.admin --cap mon 'allow *' --cap osd 'allow *'
-		"${a[@]}" -n client.rgw.a --cap mon 'allow rwx' --cap osd 'allow rwx'
-		"${a[@]}" -n osd.0 --cap mon 'allow profile osd' --cap osd 'allow *'
-		monmaptool --create --fsid "$id" --addv a "[v2:127.0.0.1:$mon]" "$w/map"
-		ceph-mon --mkfs -i a --monmap "$w/map" --keyring "$w/keyring"
-	) || { cat "$w/setup.log"; return 1; }
-	ceph-mon -i a -f >"$w/log/mon.out" 2>&1 3>&- &
-	echo $! >"$w/mon.pid"
-	c=$(cat /proc/sys/kernel/random/uuid)
-	timeout 60 ceph osd new "$c" >/dev/null 2>&1 || return 1
-	ceph-osd -i 0 --mkfs --osd-uuid "$c" >/dev/null 2>&1 || return 1
-	ceph-osd -i 0 -f >"$w/log/osd.out" 2>&1 3>&- &
-	echo $! >"$w/osd.pid"
-	rgw_start # it waits for the store by itself
-	timeout 60 radosgw-admin -n client.rgw.a user create --uid=lv --display-name=lv \
-		--access-key=lvkey --secret=lvsecret >/dev/null 2>&1
+	mkdir -p "$S3_DIR"
+	"$ROOT/examples/s3-server" "$S3_DIR" 0 >"$S3_DIR/out" 2>&1 3>&- &
+	echo $! >"$BATS_FILE_TMPDIR/s3-server.pid"
+	CEPH_CONF=$S3_DIR/conf
+	eventually 120 test -s "$S3_DIR/url" || { cat "$S3_DIR/out"; return 1; }
+	S3_URL=$(cat "$S3_DIR/url") S3_PORT=${S3_URL##*:}
 }
 
 rgw_start() {
-	radosgw -n client.rgw.a -f >"$S3_DIR/log/rgw.out" 2>&1 3>&- &
-	echo $! >"$S3_DIR/rgw.pid"
+	"$S3_DIR/gateway" 3>&- &
 	eventually 60 curl -so /dev/null "$S3_URL"
 }
 
-# end NAME: the daemon of that name, which holds nothing that a test needs afterwards.
-s3_end() {
+rgw_stop() {
 	local pid
-	[ -s "$S3_DIR/$1.pid" ] || return 0
-	pid=$(cat "$S3_DIR/$1.pid")
-	kill -9 "$pid" 2>/dev/null || :
-	while [ -e "/proc/$pid" ] && ! grep -qs '^State:.Z' "/proc/$pid/status"; do read -rt 0.02 <> <(:) || :; done
-	rm -f "$S3_DIR/$1.pid"
+	pid=$(cat "$S3_DIR/rgw.pid")
+	kill -9 "$pid"
+	eventually 20 gone "$pid"
+	rm -f "$S3_DIR/rgw.pid"
 }
-
-rgw_stop() { s3_end rgw; }
 rgw_hang() { kill -STOP "$(cat "$S3_DIR/rgw.pid")"; }
 rgw_wake() { kill -CONT "$(cat "$S3_DIR/rgw.pid")"; }
 
 s3_stop() {
+	local pid
 	[ -n "${S3_DIR:-}" ] || return 0
-	s3_end rgw
-	s3_end osd
-	s3_end mon
+	pid=$(cat "$BATS_FILE_TMPDIR/s3-server.pid")
+	kill "$pid" 2>/dev/null || :
+	eventually 20 gone "$pid" || kill -9 "$pid" || :
 	rm -rf "$S3_DIR"
 }
+gone() { [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"; }
 
 # s3 METHOD PATH [CURL-ARGUMENT...]: a signed request by curl, the judge; PATH begins with the bucket.
 s3() {

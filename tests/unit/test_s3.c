@@ -30,6 +30,8 @@ faults(void **state)
 		{ 403, ERROR("InvalidAccessKeyId", ""), NULL, S3_CONFIG, "the access key ID is not known there" },
 		{ 403, ERROR("SignatureDoesNotMatch", ""), NULL, S3_CONFIG, "the secret of access key ID is wrong" },
 		{ 403, ERROR("ExpiredToken", ""), NULL, S3_CONFIG, "the session token has expired" },
+		{ 400, ERROR("ExpiredToken", ""), NULL, S3_CONFIG, "the session token has expired" },
+		{ 400, ERROR("InvalidToken", ""), NULL, S3_CONFIG, "the session token does not belong to access key ID" },
 		{ 403, ERROR("QuotaExceeded", ""), NULL, S3_CONFIG, "the quota of bucket b is used up" },
 		{ 403, "", NULL, S3_CONFIG, "access key ID has no right to do this in bucket b (access denied)" },
 		{ 403, ERROR("RequestTimeTooSkewed", ""), NULL, S3_AGAIN, "the clock of this machine is wrong" },
