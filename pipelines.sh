@@ -4,6 +4,8 @@
 #   ./pipelines.sh deps [test|long]   install what building (and testing, at length) needs; Debian, as root or by sudo
 #   ./pipelines.sh up            install, build and run everything on this machine, until Ctrl-C
 #   ./pipelines.sh demo          the same, with a picture and a tone that publish themselves
+#                     --s3 s3://BUCKET/PREFIX[,endpoint=URL,region=NAME]   and put everything into this bucket (the key: see
+#                                  lv-s3push, or LV_HOME/s3.key); --s3 local: into one on this machine, for trying
 #   ./pipelines.sh stream        what rtmp-accept runs for each broadcast: FLV on standard input
 #   ./pipelines.sh status        what runs and what is live
 #   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
@@ -26,6 +28,7 @@ test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc sh
 	radosgw ceph-mon ceph-osd ceph-common awscli faketime prometheus strace
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
+s3_packages=(radosgw ceph-mon ceph-osd ceph-common python3)
 long_packages=(obs-studio obs-plugins xvfb xauth libgl1-mesa-dri dbus)
 
 say() { printf 'pipelines.sh: %s\n' "$*" >&2; }
@@ -38,6 +41,7 @@ deps() ( # a shell of its own, so that the trap is its own
 	test) want+=("${test_packages[@]}") ;;
 	long) want+=("${test_packages[@]}" "${long_packages[@]}") ;;
 	esac
+	[ "${LV_S3:-}" != local ] || want+=("${s3_packages[@]}")
 	command -v npm >/dev/null || want+=(nodejs npm) # for hls.js, which the player needs in most browsers
 	for p in "${want[@]}"; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
@@ -123,6 +127,33 @@ recordings() {
 		mv "$dir/.recording.json" "$dir/recording.json"
 	done
 }
+# A bucket on this machine; it forgets all when it ends, so what was pushed is forgotten as well.
+store() {
+	local server=$here/examples/s3-server
+	[ -x "$server" ] || server=$here/../share/lv/examples/s3-server
+	rm -rf "$LV_HOME/.lv-s3push"
+	exec setsid "$server" "$LV_HOME/.s3" "${LV_S3_PORT:-8333}" lv-site
+}
+pusher() {
+	local dest=$LV_S3 key=()
+	if [ "$LV_S3" = local ]; then
+		export AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
+		dest="s3://lv-site,endpoint=$(store_url),region=us-east-1,addressing=path"
+	elif [ -s "$LV_HOME/s3.key" ]; then
+		key=(--credentials "$LV_HOME/s3.key")
+	fi
+	exec setsid lv-s3push --root "$LV_HOME" --dest "$dest" "${key[@]}" --expire-s 600 --exclude 'software/*' \
+		--events "$LV_HOME/events.ndjson"
+}
+store_url() {
+	local tries
+	for ((tries = 0; tries < 600; tries++)); do
+		[ ! -s "$LV_HOME/.s3/url" ] || { cat "$LV_HOME/.s3/url"; return; }
+		sleep 0.1
+	done
+	say "the S3 server does not answer: see $LV_HOME/.s3/log"
+	return 1
+}
 # Thirty frames a second, a key frame every two seconds, and a tone.
 picture() {
 	exec ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=1280x720:r=30 -f lavfi -i sine=r=48000 \
@@ -155,7 +186,7 @@ start() { # NAME: one of the functions above, in the background
 stop() {
 	local what pid
 	trap '' INT TERM
-	for what in picture door recorder chat origin; do
+	for what in picture door recorder chat origin pusher store; do
 		for pid in "${pids[@]}"; do
 			[ "${job[$pid]}" = "$what" ] || continue
 			kill "$pid" 2>/dev/null || :
@@ -195,6 +226,9 @@ run() {
 	start chat
 	start origin
 	start recorder
+	rm -f "$LV_HOME/.s3/url"
+	[ "${LV_S3:-}" != local ] || start store
+	[ -z "${LV_S3:-}" ] || start pusher
 	cat <<-END
 		Publish to  rtmp://$(host):$(port_of rtmp-accept)/live   (server)
 		            $(cat "$LV_HOME/$name.key")   (stream key)
@@ -202,6 +236,7 @@ run() {
 		            $(owner_link)   (there its owner talks)
 		Everything is kept in $LV_HOME; Ctrl-C ends it.
 	END
+	[ "${LV_S3:-}" != local ] || echo "In S3       $(store_url)/lv-site/live/$name/master.m3u8   (examples/nginx-cdn.conf before it)"
 	if [ "$1" = demo ]; then
 		start picture
 		first_picture &
@@ -241,7 +276,7 @@ up() {
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
 	install -m 755 "$self" "$pictures" "$LV_HOME/software/bin"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB; do
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB LV_S3 LV_S3_PORT; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /
@@ -269,7 +304,18 @@ down() {
 
 case ${1:-} in
 deps) deps "${2:-}" ;;
-up | demo) up "$1" ;;
+up | demo)
+	what=$1
+	shift
+	while (($#)); do
+		case $1 in
+		--s3) export LV_S3=${2:?--s3: where to} && shift 2 ;;
+		--s3=*) export LV_S3=${1#*=} && shift ;;
+		*) say "$what: unknown option $1"; exit 64 ;;
+		esac
+	done
+	up "$what"
+	;;
 run) run "${2:-up}" ;;
 stream | status | down) "$1" ;;
 *) sed -n 's/^#   //p' "$self" >&2; exit 64 ;;
