@@ -5,7 +5,7 @@
  * cert.c     the certificate, and the TLS process of a connection
  * auth.c     the coprocess: lines out, lines in, its restarts
  * address.c  who may come, and how often
- * clients.c  connections and their sessions, up to the hand-over
+ * clients.h  connections: who is there, their sessions, questions and verdicts
  * control.c  what an operator asks for
  * figures.c  what --metrics tells
  * keepers.c  the keepers of broadcasts: started, adopted, restarted

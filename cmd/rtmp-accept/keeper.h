@@ -4,7 +4,7 @@
  *
  * keeper.c   the loop, the doors, the life of the broadcast
  * program.c  the program: environment, start, end, restart
- * media.c    records to tags: headers, marks, the queue
+ * media.c    records to tags: marks, the queue; media_headers.c, media_health.c beside it
  */
 #ifndef RTMP_ACCEPT_KEEPER_H
 #define RTMP_ACCEPT_KEEPER_H

@@ -12,8 +12,7 @@
 #include "fdio.h"
 #include "flv.h"
 #include "fourcc.h"
-#include "health.h"
-#include "keeper.h"
+#include "media_parts.h"
 #include "spool.h"
 #include "taglog.h"
 #include "timeline.h"
@@ -25,9 +24,7 @@
 #define LOOK_MS 250          /* at its health */
 #define TELL_MS 2000         /* the door, for its metrics */
 #define HEADER_MS 2000     /* parameters again before a key frame, at least so often */
-#define HEADERS 16         /* kinds of sequence headers that are repeated */
 #define HELD_MS 10000
-#define OVER_PERIODS 2      /* over max_kbps in so many looks in a row: the publisher is closed */
 
 static struct timeline timeline;
 static struct taglog *tags;
@@ -43,15 +40,9 @@ static bool in_gap;
 static const char *held;
 static int64_t held_ms;
 static bool unwanted; /* what the publisher sends */
-static struct header {
-	uint8_t type, track;
-	struct buf body;
-} headers[HEADERS];
-static int nheaders;
 static struct {
 	int64_t began_ms, bytes, frames; /* of the session */
 } count;
-static struct health health;
 
 int
 media_open(int run_dir)
@@ -107,7 +98,7 @@ media_begin(void)
 	timeline_session(&timeline, keeper_now());
 	memset(&count, 0, sizeof(count));
 	count.began_ms = clock_mono_ms();
-	health_begin(&health, count.began_ms, keeper.hello.health_ms, keeper.session.max_kbps,
+	health_begin(&media_health, count.began_ms, keeper.hello.health_ms, keeper.session.max_kbps,
 		keeper.session.until_ms ? count.began_ms + keeper.session.until_ms - clock_wall_ms() : 0);
 	headers_dts = 0;
 	in_gap = false;
@@ -191,52 +182,20 @@ media_pump(void)
 	taglog_trim(tags);
 }
 
-/* ---- headers, which are repeated ---- */
-
-static struct header *
-find_header(uint8_t type, uint8_t track)
-{
-	int i;
-
-	for (i = 0; i < nheaders; i++)
-		if (headers[i].type == type && headers[i].track == track)
-			return &headers[i];
-	return NULL;
-}
-
-/* True when it says nothing new. */
-static bool
-known_header(const struct flv_tag *tag, uint8_t track)
-{
-	struct header *h = find_header(tag->type, track);
-
-	if (h && buf_len(&h->body) == tag->size && !memcmp(buf_data(&h->body), tag->data, tag->size))
-		return true;
-	if (h)
-		media_mark(MARK_PARAMS, NULL);
-	else if (nheaders < HEADERS)
-		(h = &headers[nheaders++])->type = tag->type;
-	if (h) {
-		h->track = track;
-		h->body.max = 1 << 20;
-		buf_clear(&h->body);
-		buf_append(&h->body, tag->data, tag->size);
-	}
-	return false;
-}
+/* ---- records ---- */
 
 static void
 repeat_headers(int64_t dts)
 {
+	struct flv_tag tag;
 	int i;
 
-	for (i = 0; i < nheaders; i++)
-		kept(taglog_put_tag(tags, &(struct flv_tag){ headers[i].type, dts, buf_data(&headers[i].body),
-			buf_len(&headers[i].body) }, clock_mono_ms()));
+	for (i = 0; headers_get(i, &tag); i++) {
+		tag.dts = dts;
+		kept(taglog_put_tag(tags, &tag, clock_mono_ms()));
+	}
 	headers_dts = dts;
 }
-
-/* ---- records ---- */
 
 /* Why the publisher is about to be gone. */
 static void
@@ -251,7 +210,7 @@ jumped(const char *why)
 	if (!held)
 		held_ms = clock_mono_ms();
 	held = why;
-	health_jump(&health);
+	health_jump(&media_health);
 	keeper.figures.jumps++;
 	warning(0, "%s: %s; the broadcast goes on with a discontinuity", keeper.hello.stream, why);
 }
@@ -309,7 +268,7 @@ put_tag(struct flv_tag *tag)
 				refuse_codec(0);
 				return false;
 			}
-			if (p.kind == FLV_HEADER && known_header(tag, p.track))
+			if (p.kind == FLV_HEADER && headers_known(tag, p.track))
 				return true;
 			if (p.kind == FLV_HEADER)
 				headers_dts = tag->dts;
@@ -320,7 +279,7 @@ put_tag(struct flv_tag *tag)
 			key |= p.type == FLV_VIDEO && p.key;
 		}
 		if (frame)
-			health_frame(&health, tag->type == FLV_VIDEO, key, tag->dts, cts, keeper_now());
+			health_frame(&media_health, tag->type == FLV_VIDEO, key, tag->dts, cts, keeper_now());
 		if (key || !count.frames || clock_mono_ms() - held_ms > HELD_MS)
 			let_go();
 		count.frames += frame && tag->type == FLV_VIDEO;
@@ -380,80 +339,6 @@ take_records(void)
 	return true;
 }
 
-static void
-say_problem(bool begins, enum health_problem p)
-{
-	struct event *e = &keeper.event;
-
-	event_begin(e, begins ? "problem.began" : "problem.ended");
-	event_str(e, "session", keeper.session.session);
-	event_str(e, "problem", health_names[p]);
-	if (begins)
-		event_str(e, "advice", health_advice[p]);
-	else
-		event_int(e, "dur_ms", clock_mono_ms() - health.began[p]);
-	event_send(e);
-	if (begins)
-		warning(0, "%s: %s", keeper.hello.stream, health_advice[p]);
-}
-
-static void
-say_health(const struct health_report *r)
-{
-	struct event *e = &keeper.event;
-
-	event_begin(e, "publish.health");
-	event_str(e, "session", keeper.session.session);
-	event_int(e, "kbps", r->kbps);
-	event_num(e, "fps", r->fps, 1);
-	event_int(e, "gop_ms", r->gop_ms);
-	event_bool(e, "b_frames", r->b_frames);
-	if (r->both)
-		event_int(e, "av_gap_ms", r->av_gap_ms);
-	event_int(e, "ahead_ms", r->ahead_ms);
-	event_int(e, "drift_ms", r->drift_ms);
-	event_send(e);
-}
-
-static void
-say_problems(unsigned began, unsigned ended)
-{
-	int p;
-
-	for (p = 0; p < HEALTH_PROBLEMS; p++)
-		if ((began | ended) & 1U << p)
-			say_problem(began & 1U << p, (enum health_problem)p);
-}
-
-static void
-look_at_health(int64_t now)
-{
-	struct health_report r;
-	unsigned began, ended;
-	bool whole = health_look(&health, now, &r, &began, &ended);
-	char why[96];
-
-	if (whole) {
-		say_health(&r);
-		keeper.kbps = (uint32_t)r.kbps;
-		keeper.fps_tenths = (uint32_t)(r.fps * 10 + 0.5);
-		keeper.figures.gop_ms = (int32_t)r.gop_ms;
-		keeper.figures.drift_ms = (int32_t)r.drift_ms;
-		keeper.figures.av_gap_ms = (int32_t)r.av_gap_ms;
-	}
-	say_problems(began, ended);
-	keeper.problems = health.problems;
-	if (whole || began || ended)
-		keeper_tell_state();
-	if (health.until && now >= health.until) {
-		keeper_close_publisher("the time of this key is over");
-	} else if (whole && health.over >= OVER_PERIODS) {
-		snprintf(why, sizeof(why), "%d kbit/s are allowed, %d were sent", (int)keeper.session.max_kbps,
-			(int)r.kbps);
-		keeper_close_publisher(why);
-	}
-}
-
 int
 media_read(bool wait)
 {
@@ -484,7 +369,7 @@ media_read(bool wait)
 		keeper.heard_ms = clock_mono_ms();
 		count.bytes += got;
 		keeper.figures.bytes += got;
-		health_bytes(&health, keeper.heard_ms, got);
+		health_bytes(&media_health, keeper.heard_ms, got);
 	}
 	return good ? got > 0 : unwanted ? -2 : -1;
 }
@@ -498,7 +383,7 @@ media_tick(int64_t now)
 	}
 	if (keeper.media >= 0 && now - looked_ms >= LOOK_MS) {
 		looked_ms = now;
-		look_at_health(now);
+		media_look(now);
 	}
 	if (now - told_ms >= TELL_MS) {
 		told_ms = now;
@@ -511,7 +396,7 @@ media_ended(void)
 {
 	struct event *e = &keeper.event;
 
-	say_problems(0, health.problems);
+	media_say_problems(0, media_health.problems);
 	keeper.kbps = keeper.fps_tenths = keeper.problems = 0;
 	event_begin(e, "publish.ended");
 	event_str(e, "session", keeper.session.session);

@@ -350,6 +350,49 @@ speak() {
 	[ "$(jq -r "select(.event==\"publish.ended\" and .stream==\"$stream\").session" events | sort -u | wc -l)" = 4 ]
 }
 
+@test "what publish is answered comes on its stream; who is refused may go on talking and still reads why" {
+	speak <<-'END'
+		for name, code in (key(), "NetStream.Publish.Start"), ("wrong", "NetStream.Publish.Denied"):
+		    p = Peer()
+		    p.shake()
+		    p.send(command("connect", 1, {"app": "live"}) + command("createStream", 2, None) +
+		        command("publish", 3, None, name, msid=1) + p.media([(8, 0, sound(0))]))
+		    while True:
+		        kind, msid, body = p.hear()
+		        if kind == 20 and unamf(body)[0] == "onStatus":
+		            break
+		    values = unamf(body)
+		    assert (values[1], values[2], values[3]["code"], msid, p.csid) == (0, None, code, 1, 5), (values, msid, p.csid)
+		p.sock.settimeout(5)
+		for i in range(10):  # an encoder that has not looked yet: a reset would take the reason from it
+		    p.send(p.media([(8, 20 * i, sound(i, 4000))]))
+		while p.sock.recv(65536):
+		    pass
+	END
+}
+
+@test "Enhanced RTMP: FourCC tags, several tracks in one and ModEx pass as they are" {
+	speak <<-'END'
+		first, key_frame, frame = 0x80, 0x90, 0xa0
+		def tag(head, kind, *rest): return bytes([head | kind]) + b"".join(rest)
+		tags = [(9, 0, tag(key_frame, 0, b"hvc1", bytes(range(40)))),                      # SequenceStart
+		    (8, 0, tag(0x90, 0, b"Opus", b"OpusHead\1\2" + bytes(9))),
+		    (9, 0, tag(key_frame, 1, b"hvc1", b"\0\0\x21", b"key")),                    # CodedFrames, composition time 33
+		    (8, 5, tag(0x90, 1, b"Opus", b"sound")),
+		    (9, 33, tag(frame, 3, b"hvc1", b"frame")),                                     # CodedFramesX
+		    (9, 66, tag(frame, 6, b"\1hvc1", b"\1", b"\0\0\0", b"second track")),        # Multitrack, one track
+		    (9, 99, tag(frame, 7, b"\2\0\1\2\1hvc1", b"\0\0\0", b"nanoseconds")),       # ModEx, then CodedFrames
+		    (9, 120, tag(frame, 4, amf("colorInfo", {}))),                                 # Metadata
+		    (8, 130, tag(0x90, 4, b"Opus", b"\1\2\0\0\0\3"))]                            # MultichannelConfig
+		p = Peer()
+		p.publish(key(), capsEx=14, fourCcList=["hvc1", "Opus"])
+		p.send(p.media(tags))
+		got = kept(len(tags))
+		assert sorted(bodies(got)) == sorted(b for _, _, b in tags), got
+		assert [t for t in times(got)] == sorted(t for _, t, _ in tags)
+	END
+}
+
 @test "each window is acknowledged, with the bytes since the first" {
 	speak <<-'END'
 		p = Peer()

@@ -1,12 +1,41 @@
-/* Everything that reads FLV: tags in two chunkings, packets, marks, tracks. */
+/*
+ * Everything that reads FLV: tags in two chunkings, packets, marks, tracks.  A packet that is written again is
+ * read as the same one.
+ */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "flv.h"
 #include "mark.h"
 #include "tracks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+write_again(int64_t dts, const struct flv_packet *p)
+{
+	struct flv_reader *r;
+	struct flv_tag tag;
+	struct flv_walk w;
+	struct flv_packet q;
+	struct buf b = { 0 };
+
+	flv_put_header(&b);
+	flv_put_packet(&b, dts, p);
+	if (flv_reader_new(&r, FLV_TAG_MAX) < 0)
+		abort();
+	flv_reader_feed(r, buf_data(&b), buf_len(&b));
+	if (flv_reader_next(r, &tag) != 1 || tag.type != p->type || (uint32_t)tag.dts != (uint32_t)dts)
+		abort();
+	flv_walk_begin(&w, &tag);
+	if (flv_walk_next(&w, &q) != 1 || q.kind != p->kind || q.codec != p->codec || q.track != p->track || q.cts != p->cts ||
+		q.nano != p->nano || q.size != p->size || (q.size && memcmp(q.data, p->data, q.size)) ||
+		(p->kind == FLV_FRAME && p->type == FLV_VIDEO && q.key != p->key) || flv_walk_next(&w, &q) != 0)
+		abort();
+	flv_reader_free(&r);
+	buf_free(&b);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,9 +63,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (tag.type == FLV_SCRIPT)
 				continue;
 			flv_walk_begin(&w, &tag);
-			while (flv_walk_next(&w, &p) > 0)
+			while (flv_walk_next(&w, &p) > 0) {
 				if (p.size)
 					last = p.data[p.size - 1]; /* the last byte is inside the tag */
+				if (p.codec && p.kind != FLV_OTHER)
+					write_again(tag.dts, &p);
+			}
 		}
 	}
 	(void)last;

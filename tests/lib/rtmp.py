@@ -171,7 +171,7 @@ class Peer:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.got, self.read, self.chunk, self.said = b"", 0, 128, b""
         peers.append(self)
-        self.streams = {}
+        self.streams, self.csid = {}, 0  # of what was heard last
 
     def send(self, data, step=None):
         """All of it, or in pieces of step bytes, each a segment of its own."""
@@ -214,6 +214,7 @@ class Peer:
             s["body"] += self.take(min(self.chunk, s["size"] - len(s["body"])))
             if len(s["body"]) == s["size"]:
                 body, s["body"] = s["body"], b""
+                self.csid = csid
                 if s["kind"] == 1:
                     self.chunk = int.from_bytes(body, "big")
                 return s["kind"], s["msid"], body
