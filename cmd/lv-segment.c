@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "cue.h"
 #include "die.h"
 #include "event.h"
 #include "fdio.h"
@@ -38,6 +39,19 @@ static const struct poptOption options[] = {
 };
 
 static int
+take_cue(struct segmenter *seg, const struct flv_tag *tag)
+{
+	struct buf id3 = { 0 };
+	int r = cue_id3(tag, &id3);
+
+	if (r == -EBADMSG || r == -EMSGSIZE)
+		warning(0, "a cue at %lld ms is %s: left out", (long long)tag->dts, r == -EBADMSG ? "malformed" : "too long");
+	r = r > 0 ? segmenter_cue(seg, tag->dts, buf_data(&id3), buf_len(&id3)) : 0;
+	buf_free(&id3);
+	return r;
+}
+
+static int
 take_tag(struct segmenter *seg, const struct flv_tag *tag)
 {
 	struct flv_packet pkt;
@@ -55,7 +69,7 @@ take_tag(struct segmenter *seg, const struct flv_tag *tag)
 			return segmenter_tracks(seg, &tracks);
 		if (r < 0)
 			warning(0, "onMetaData is malformed: ignored");
-		return 0;
+		return take_cue(seg, tag);
 	}
 	flv_walk_begin(&walk, tag);
 	while ((r = flv_walk_next(&walk, &pkt)) > 0)

@@ -239,6 +239,23 @@ fmp4_styp(struct buf *b)
 }
 
 int
+fmp4_id3(struct buf *b, uint32_t timescale, int64_t pts, uint32_t id, const uint8_t *id3, size_t n)
+{
+	static const char scheme[] = "https://aomedia.org/emsg/ID3";
+	size_t at = box_full(b, "emsg", 1, 0);
+
+	buf_be32(b, timescale);
+	buf_be64(b, (uint64_t)pts);
+	buf_be32(b, 0xffffffff); /* how long it holds: nobody knows */
+	buf_be32(b, id);
+	buf_append(b, scheme, sizeof(scheme));
+	buf_u8(b, 0);
+	buf_append(b, id3, n);
+	box_end(b, at);
+	return b->error;
+}
+
+int
 fmp4_part(struct buf *b, uint32_t sequence, bool video, int64_t dts, const struct fmp4_sample *s,
 	size_t count, const uint8_t *data)
 {

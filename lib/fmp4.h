@@ -6,7 +6,7 @@
  *         cts may be negative (trun version 1), so that no edit list is needed.
  * Errors: stay in buf.error, as for every builder; -EINVAL for a part that holds nothing, -ENOTSUP
  *         for a codec that has no sample entry here.
- * Spec:   ISO/IEC 14496-12 8.8, 14496-14 5.6, 14496-15 5.3 and 8.3; RFC 8216bis 3.1.2; what codec.h
+ * Spec:   ISO/IEC 14496-12 8.8, 14496-14 5.6, 14496-15 5.3 and 8.3, 23009-1 5.10.3.3 (emsg), "Carriage of ID3 Timed Metadata in CMAF"; RFC 8216bis 3.1.2; what codec.h
  *         names for AV1, VP9, Opus, FLAC and AC-3.
  */
 #ifndef LV_FMP4_H
@@ -35,6 +35,8 @@ struct fmp4_sample {
 
 int fmp4_init(struct buf *, const struct fmp4_track *);
 int fmp4_styp(struct buf *);
+/* An ID3 tag at an instant of the track's timescale: before the part that it falls into. */
+int fmp4_id3(struct buf *, uint32_t timescale, int64_t pts, uint32_t id, const uint8_t *id3, size_t);
 /* The samples' bytes lie one after another at data. */
 int fmp4_part(struct buf *, uint32_t sequence, bool video, int64_t dts, const struct fmp4_sample *,
 	size_t count, const uint8_t *data);

@@ -302,6 +302,28 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 }
 
 int
+segmenter_cue(struct segmenter *g, int64_t dts, const void *id3, size_t n)
+{
+	int64_t t = MS(dts);
+	int i;
+
+	if (g->newest == INT64_MIN) /* before any media: nothing to say it of */
+		return 0;
+	if (t - g->newest > JUMP || g->newest - t > JUMP) /* a time that was repaired */
+		t = g->newest;
+	if (g->cues == CUES_MAX) {
+		if (!g->cues_lost)
+			warning(0, "more than %d cues in a segment: some are left out", CUES_MAX);
+		g->cues_lost = true;
+		return 0;
+	}
+	if ((i = buf_append(&g->cued, id3, n)) < 0)
+		return i;
+	g->cue[g->cues++] = (struct cue){ t, ++g->cue_id, n };
+	return 0;
+}
+
+int
 segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 {
 	g->marked = true;
@@ -389,6 +411,7 @@ segmenter_close(struct segmenter **g)
 		buf_free(&(*g)->strand[i].data);
 		ts_free(&(*g)->strand[i].ts);
 	}
+	buf_free(&(*g)->cued);
 	if ((*g)->archive >= 0)
 		close((*g)->archive);
 	if ((*g)->lock >= 0)

@@ -38,6 +38,7 @@ int segmenter_open(struct segmenter **, const struct segmenter_options *);
 int segmenter_tracks(struct segmenter *, const struct tracks *);
 int segmenter_mark(struct segmenter *, int64_t dts, const struct mark *);
 int segmenter_packet(struct segmenter *, int64_t dts, const struct flv_packet *);
+int segmenter_cue(struct segmenter *, int64_t dts, const void *id3, size_t); /* timed metadata: cue.h */
 bool segmenter_marked(const struct segmenter *); /* a mark came: end of file is not the end */
 bool segmenter_ended(const struct segmenter *);
 bool segmenter_wrote(const struct segmenter *); /* some media came out */

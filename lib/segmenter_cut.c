@@ -110,6 +110,7 @@ close_segment(struct segmenter *g, int64_t end, enum take take)
 		seg_put_media(g, i, s, counts);
 	for (i = 0; i < g->strands; i++)
 		seg_drop_samples(&g->strand[i], counts[i]);
+	seg_drop_cues(g, take == TAKE_ALL ? INT64_MAX : end);
 	g->listed++;
 	while (g->listed > g->how.window)
 		seg_drop_first(g);

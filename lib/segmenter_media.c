@@ -143,9 +143,49 @@ seg_drop_samples(struct strand *k, size_t n)
 	memmove(k->samples, k->samples + n, k->count * sizeof(*k->samples));
 }
 
+void
+seg_drop_cues(struct segmenter *g, int64_t before)
+{
+	size_t bytes = 0;
+	int i, n = 0;
+
+	for (i = 0; i < g->cues; i++)
+		if (g->cue[i].pts >= before)
+			break;
+		else
+			bytes += g->cue[i].size;
+	for (; i < g->cues; i++)
+		g->cue[n++] = g->cue[i];
+	g->cues = n;
+	buf_consume(&g->cued, bytes);
+}
+
+/* What was said while the segment lasts, beside the picture, or the sound where there is none. */
+static void
+put_cues(struct segmenter *g, struct strand *k, const struct segment *s, struct buf *b)
+{
+	const uint8_t *at = buf_data(&g->cued);
+	int i;
+
+	for (i = 0; i < g->cues && g->cue[i].pts < s->pts + s->dur; at += g->cue[i++].size) {
+		int64_t pts = g->cue[i].pts < s->pts ? s->pts : g->cue[i].pts;
+
+		if (g->how.ts)
+			ts_id3(b, &k->ts, pts, at, g->cue[i].size);
+		else
+			fmp4_id3(b, HZ, pts, g->cue[i].id, at, g->cue[i].size);
+	}
+}
+
+static bool
+carries_cues(const struct segmenter *g, const struct strand *k)
+{
+	return k->video || !g->strand[g->leader].video;
+}
+
 /* The frames of a part of fragmented MP4. */
 static int
-fill_fmp4(struct strand *k, size_t count, struct buf *b)
+fill_fmp4(struct segmenter *g, struct strand *k, const struct segment *s, size_t count, struct buf *b)
 {
 	struct fmp4_sample *out = calloc(count, sizeof(*out));
 	size_t i;
@@ -165,6 +205,8 @@ fill_fmp4(struct strand *k, size_t count, struct buf *b)
 			at->key };
 	}
 	fmp4_styp(b);
+	if (carries_cues(g, k))
+		put_cues(g, k, s, b);
 	r = fmp4_part(b, ++k->parts, k->video, k->samples[0].dts < 0 ? 0 : k->samples[0].dts, out, count,
 		buf_data(&k->data));
 	free(out);
@@ -191,7 +233,8 @@ put_sound(struct strand *k, struct strand *a, size_t i, size_t count, int64_t be
 
 /* A segment of a transport stream: the track's frames, and those of the sound that it carries. */
 static int
-fill_ts(struct strand *k, size_t count, struct strand *a, size_t heard, struct buf *b)
+fill_ts(struct segmenter *g, struct strand *k, const struct segment *s, size_t count, struct strand *a, size_t heard,
+	struct buf *b)
 {
 	const uint8_t *data = buf_data(&k->data), *sound = a ? buf_data(&a->data) : NULL;
 	size_t i, j = 0;
@@ -199,8 +242,11 @@ fill_ts(struct strand *k, size_t count, struct strand *a, size_t heard, struct b
 
 	k->ts.video = k->video;
 	k->ts.audio = a != NULL;
+	k->ts.id3 |= g->cues > 0; /* and from then on */
 	if ((r = ts_tables(b, &k->ts)) < 0)
 		return r;
+	if (carries_cues(g, k))
+		put_cues(g, k, s, b);
 	for (i = 0; k->video && i < count; data += k->samples[i++].size) {
 		const struct sample *at = &k->samples[i];
 
@@ -280,9 +326,9 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 	memcpy(e->init, k->init, sizeof(e->init));
 	if (!e->gap && g->how.ts) {
 		a = k->video ? seg_sound_of(g, k) : k;
-		r = fill_ts(k, k->video ? count : 0, a, a ? counts[a - g->strand] : 0, &b);
+		r = fill_ts(g, k, s, k->video ? count : 0, a, a ? counts[a - g->strand] : 0, &b);
 	} else if (!e->gap) {
-		r = fill_fmp4(k, count, &b);
+		r = fill_fmp4(g, k, s, count, &b);
 	}
 	if (!r && !e->gap)
 		r = b.error ? b.error : file_put(g->dir, path, false, buf_data(&b), buf_len(&b));

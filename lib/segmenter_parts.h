@@ -34,6 +34,7 @@ _Static_assert(TRACKS_MAX <= TIMELINE_TRACKS, "a place on the timeline for each 
 #define CONFIG_MAX 4096          /* bytes of decoder configuration */
 #define SAMPLES_MAX 20000        /* frames of one track's unwritten segment */
 #define STATE_MAX (8 << 20)      /* bytes of .state.json */
+#define CUES_MAX 64              /* of a segment */
 #define EXPIRING_MAX 50000
 #define ARCHIVE_EVERY_MS 60000   /* how often the archive's playlists are rewritten */
 #define AGAIN MS(30000)          /* a writer before us had this much: it is what came before, again */
@@ -84,6 +85,12 @@ struct strand { /* one track */
 	struct ts ts; /* its counters, where it is one */
 };
 
+struct cue { /* what was said at an instant; its bytes lie behind one another in cued */
+	int64_t pts; /* HZ */
+	uint32_t id;
+	size_t size;
+};
+
 struct dead { /* a file that is to go */
 	char path[2 * NAME + 64];
 	int64_t when_ms;
@@ -102,6 +109,11 @@ struct segmenter {
 	int64_t epoch, origin_ms, started_ms;
 	bool identified, marked, ended, wrote, fresh; /* fresh: nothing cut by this process yet */
 	bool full, copying, master_due, dependent;
+	struct cue cue[CUES_MAX]; /* in the segment that comes */
+	int cues;
+	uint32_t cue_id;
+	bool cues_lost; /* and said so */
+	struct buf cued;
 	unsigned captions; /* channels that have spoken */
 	int64_t next_n, gone_dsn; /* the next number; discontinuities that have left the window */
 	int target_s, inits;
@@ -147,6 +159,8 @@ void seg_failed(struct segmenter *, int err, const char *path); /* said once, un
 void seg_recovered(struct segmenter *);
 void seg_drop_samples(struct strand *, size_t n);
 void seg_put_media(struct segmenter *, int track, struct segment *, const size_t *counts);
+
+void seg_drop_cues(struct segmenter *, int64_t before);
 
 /* segmenter_lists.c */
 void seg_write_stream(struct segmenter *, bool live);

@@ -8,10 +8,11 @@
 #define PID_PMT 0x1000
 #define PID_VIDEO 0x100
 #define PID_AUDIO 0x101
+#define PID_ID3 0x102
 #define PCR_AHEAD 45000 /* the clock reference lies so much before the DTS: time to fill the buffer */
 #define MASK33 ((INT64_C(1) << 33) - 1)
 
-enum { PAT, PMT, VIDEO, AUDIO };
+enum { PAT, PMT, VIDEO, AUDIO, ID3 };
 
 static uint32_t
 crc32(const uint8_t *p, size_t n)
@@ -53,11 +54,20 @@ int
 ts_tables(struct buf *b, struct ts *t)
 {
 	static const uint8_t pat[] = { 0x00, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xe0 | PID_PMT >> 8, PID_PMT & 255 };
-	uint8_t pmt[32] = { 0x02, 0xb0, 0, 0, 1, 0xc1, 0, 0, 0xe0, 0, 0xf0, 0 };
+	/* That the program has metadata, and that the stream is ID3: 13818-1 2.6.58, 2.6.60. */
+	static const uint8_t pointer[] = { 0x25, 15, 0xff, 0xff, 'I', 'D', '3', ' ', 0xff, 'I', 'D', '3', ' ', 0, 0x1f, 0, 1 };
+	static const uint8_t metadata[] = { 0x26, 13, 0xff, 0xff, 'I', 'D', '3', ' ', 0xff, 'I', 'D', '3', ' ', 0, 0x0f };
+	uint8_t pmt[80] = { 0x02, 0xb0, 0, 0, 1, 0xc1, 0, 0, 0xe0, 0, 0xf0, 0 };
 	unsigned clock = t->video ? PID_VIDEO : PID_AUDIO;
 	size_t n = 12;
 
 	put_be16(pmt + 8, 0xe000 | clock);
+	if (t->id3) {
+		pmt[5] |= 2; /* another version of the table */
+		pmt[11] = sizeof(pointer);
+		memcpy(pmt + n, pointer, sizeof(pointer));
+		n += sizeof(pointer);
+	}
 	if (t->video) {
 		pmt[n] = 0x1b; /* H.264 */
 		put_be16(pmt + n + 1, 0xe000 | PID_VIDEO);
@@ -69,6 +79,13 @@ ts_tables(struct buf *b, struct ts *t)
 		put_be16(pmt + n + 1, 0xe000 | PID_AUDIO);
 		put_be16(pmt + n + 3, 0xf000);
 		n += 5;
+	}
+	if (t->id3) {
+		pmt[n] = 0x15; /* metadata in PES packets */
+		put_be16(pmt + n + 1, 0xe000 | PID_ID3);
+		put_be16(pmt + n + 3, 0xf000 | sizeof(metadata));
+		memcpy(pmt + n + 5, metadata, sizeof(metadata));
+		n += 5 + sizeof(metadata);
 	}
 	pmt[2] = (uint8_t)(n - 3 + 4);
 	table(b, t, PAT, 0, pat, sizeof(pat));
@@ -114,7 +131,7 @@ packets(struct buf *b, struct ts *t, int which, bool random, int64_t pcr)
 {
 	const uint8_t *data = buf_data(&t->pes);
 	size_t left = buf_len(&t->pes);
-	unsigned pid = which == VIDEO ? PID_VIDEO : PID_AUDIO;
+	unsigned pid = which == VIDEO ? PID_VIDEO : which == AUDIO ? PID_AUDIO : PID_ID3;
 	bool first = true;
 
 	while (left && !t->pes.error) {
@@ -241,6 +258,14 @@ ts_audio(struct buf *b, struct ts *t, int64_t pts, const struct aac_config *c, c
 		data += sizes[i];
 	}
 	return packets(b, t, AUDIO, true, t->video ? -1 : pts + TS_OFFSET - PCR_AHEAD);
+}
+
+int
+ts_id3(struct buf *b, struct ts *t, int64_t pts, const uint8_t *id3, size_t n)
+{
+	pes_head(t, 0xbd, pts, pts, n); /* private_stream_1 */
+	buf_append(&t->pes, id3, n);
+	return packets(b, t, ID3, false, -1);
 }
 
 void

@@ -530,6 +530,45 @@ whole() {
 		process.argv.slice(1).forEach((f) => hls.parse(require("fs").readFileSync(f, "utf8")));' live/{a,c,n,q}/master.m3u8
 }
 
+@test "cue points and text data are timed metadata: ID3 in emsg boxes, or in a stream of its own" {
+	"$ROOT/tests/lib/caption" "$A" one two three four five six >cue.flv
+	lv-segment --dir live/a cue.flv
+	lv-segment --dir live/t --format ts cue.flv
+	python3 - live/a/source/*.m4s >got <<'END'
+import json, struct, sys
+found = []
+for name in sys.argv[1:]:
+    b, at = open(name, "rb").read(), 0
+    while b[at + 4:at + 8] != b"moof":  # they come before it
+        size = struct.unpack(">I", b[at:at + 4])[0]
+        if b[at + 4:at + 8] == b"emsg":
+            scale, pts, dur, number = struct.unpack(">IQII", b[at + 12:at + 32])
+            scheme, value, id3 = b[at + 32:at + size].split(b"\0", 2)
+            assert (b[at + 8], scheme, value) == (1, b"https://aomedia.org/emsg/ID3", b"")
+            assert id3[:6] == b"ID3\4\0\0" and id3[9] == len(id3) - 10 and id3[10:14] == b"TXXX"
+            kind, text = id3[21:-1].split(b"\0")
+            found.append((number, pts * 1000 // scale, kind.decode(), json.loads(text)))
+        at += size
+assert len({n for n, *_ in found}) == len(found) == 12
+for n, ms, kind, value in sorted(found):
+    print(ms, kind, value.get("text") or value["name"], value.get("parameters", ""))
+END
+	cat got
+	local first
+	first=$(ffprobe -v error -select_streams v -show_entries packet=pts_time -of csv=p=0 "$A" | sort -n | awk 'NR == 1 { print int($1 * 1000 + 0.5) }')
+	[ "$(awk '$2 == "onTextData" { print $3 }' got | xargs)" = "one two three four five six" ]
+	[ "$(head -n 2 got | tail -n 1)" = "$first onCuePoint one {'n': 1}" ]
+	awk '$2 == "onTextData" { d = $1 - last; if (last && (d < 490 || d > 540)) exit 1; last = $1 }' got
+	# The same in a transport stream, as ffprobe sees it.
+	[ "$(ffprobe -v error -show_entries stream=codec_name -of csv=p=0 live/t/source/index.m3u8 | sort -u | grep . | xargs)" = "aac h264 timed_id3" ]
+	ffprobe -v error -select_streams d -show_entries packet=pts_time -of csv=p=0 live/t/source/index.m3u8 | grep . |
+		awk -F, '{ printf "%d\n", ($1 - 1.4) * 1000 + 0.5 }' | sort -n >times
+	awk '{ print $1 }' got | paste - times | awk '{ d = $1 - $2; if (d > 1 || d < -1) exit 1 }'
+	[ "$(wc -l <times)" = 12 ]
+	run -0 --separate-stderr ffmpeg -nostdin -v warning -i live/t/source/index.m3u8 -map 0:v -map 0:a -f null -
+	[ -z "$stderr" ] || { echo "$stderr"; false; }
+}
+
 @test "what a format does not hold is named, and left out or exits 65" {
 	encode hevc.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265 -tag:v hvc1 -an
 	encode opus.mp4 yuv420p: libx264 -preset ultrafast -g 60 -c:a libopus

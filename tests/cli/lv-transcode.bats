@@ -150,6 +150,8 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 		ffmpeg -nostdin -v error -f lavfi -i "movie=$1[out0+subcc]" -map s -f srt - | tr -d '\r' |
 			sed -n 's/<[^>]*>//g; s/{[^}]*}//g; /^[a-z]/p' | xargs
 	}
+	[ "$(grep -ao onTextData out.flv | wc -l) $(grep -ao onCuePoint out.flv | wc -l)" = "7 7" ]
+	[ "$(lv-tee --to block:exec:'cat >/dev/null' <cc.flv | tail -c +14 | md5sum)" = "$(tail -c +14 cc.flv | md5sum)" ]
 	for r in source half quarter; do
 		rung out.flv $r
 		said out.flv.$r.mkv >$r

@@ -1,4 +1,4 @@
-# The publisher vanishes in mid-air and comes back: who watches in hls.js and in the browser's own HLS stays.
+# The publisher vanishes in mid-air and comes back: who watches in hls.js, in Shaka Player and in the browser's own HLS stays.
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/browser
@@ -40,7 +40,7 @@ comes_through() {
 	else
 		eventually $((AWAY + 10)) page_is "document.querySelector('video').currentTime > $began + $AWAY"
 	fi
-	page_is 'document.body.dataset.state == "playing" && !document.querySelector("video").error'
+	eventually 10 page_is 'document.body.dataset.state == "playing" && !document.querySelector("video").error'
 	publish
 	wait_event "$DIR/media" 20 ".event == \"slate.ended\" and .ts > \"$since\"" >/dev/null
 	# Past what was listed when it came back, the picture moves.
@@ -53,7 +53,7 @@ comes_through() {
 		[ "$(in_page 'window.still()')" != "$a" ]
 	}
 	eventually 20 moves
-	page_is 'document.body.dataset.state == "playing"'
+	eventually 10 page_is 'document.body.dataset.state == "playing"'
 }
 
 @test "hls.js comes through it" {
@@ -62,6 +62,26 @@ comes_through() {
 	comes_through
 	[ "$(jq -s 'map(select(.event == "broadcast.started")) | length' "$DIR/media")" = 1 ]
 	[ "$(jq -s 'map(select(.event == "broadcast.ended")) | length' "$DIR/media")" = 0 ]
+}
+
+@test "Shaka Player, on another site, plays every rung, switches without a stall, and comes through it" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	[ -d "$BUILD/shaka-judge/node_modules" ] || skip "no npm"
+	[[ $BUILD != *asan* ]] || skip "once with a sanitizer is enough"
+	local width
+	eventually 30 curl -sf -o /dev/null "$URL/live/demo/master.m3u8"
+	shaka demo
+	eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 60'
+	in_page '(player.configure("abr.enabled", false), window.stalls = 0)' >/dev/null
+	for width in 320 640 320; do
+		in_page "(player.selectVariantTrack(player.getVariantTracks().find((t) => t.width == $width), false), 0)" >/dev/null
+		eventually 30 page_is "document.querySelector('video').videoWidth == $width"
+	done
+	[ "$(in_page window.stalls)" = 0 ]
+	in_page '(player.configure("abr.enabled", true), 0)' >/dev/null
+	comes_through
+	page_is 'document.querySelector("video").webkitAudioDecodedByteCount > 0'
+	page_is 'window.errors.every((e) => e.startsWith("2:1011"))' # the source's gaps, which it leaves for another rung
 }
 
 @test "so does the browser's own HLS" {

@@ -57,6 +57,9 @@ watch() {
 	eventually 10 page_is 'document.getElementById("captions").getAttribute("aria-pressed") == "true"'
 	eventually 20 page_is '[...document.querySelector("video").textTracks].some((t) => t.mode == "showing" && t.language == "en" &&
 		[...t.cues].some((c) => c.text.includes("word24")) && [...t.cues].some((c) => c.text.includes("word27")))'
+	# Cue points and text data come as timed metadata.
+	page_is '[...document.querySelector("video").textTracks].some((t) => t.kind == "metadata" && [...t.cues].some((c) =>
+		c.value.info == "onTextData" && JSON.parse(c.value.data).text == "word24" && Math.abs(c.startTime - 7) < 0.2))'
 	exec 7>&-
 	wait "$seg"
 }

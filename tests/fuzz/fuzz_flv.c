@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cue.h"
 #include "flv.h"
 #include "mark.h"
 #include "tracks.h"
@@ -46,6 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct flv_packet p;
 	struct mark mark;
 	struct tracks tracks;
+	struct buf id3 = { 0 };
 	size_t at = 0, n;
 	volatile uint8_t last;
 
@@ -60,6 +62,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (flv_reader_next(r, &tag) > 0) {
 			mark_parse(&tag, &mark);
 			tracks_parse(&tag, &tracks);
+			buf_clear(&id3);
+			cue_id3(&tag, &id3);
 			if (tag.type == FLV_SCRIPT)
 				continue;
 			flv_walk_begin(&w, &tag);
@@ -72,6 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	(void)last;
+	buf_free(&id3);
 	flv_reader_free(&r);
 	return 0;
 }

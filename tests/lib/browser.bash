@@ -21,6 +21,16 @@ site_open() {
 	export URL DOOR
 }
 
+# shaka NAME: plays it by Shaka Player, on a page of another site.
+shaka() {
+	if [ ! -e "$DIR/shaka" ]; then
+		python3 -u -m http.server --bind 127.0.0.1 --directory "$BUILD/shaka-judge" 0 >"$DIR/shaka" 2>/dev/null 3>&- &
+		echo $! >>"$DIR/pids"
+		eventually 10 grep -q 'port [0-9]' "$DIR/shaka"
+	fi
+	go "http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\).*/\1/p' "$DIR/shaka")/?$URL/live/$1/master.m3u8"
+}
+
 # Ends all that runs, the latest first.
 site_close() {
 	local pid
