@@ -239,6 +239,7 @@ take_payload(struct tsread *t, struct tsread_track *k, bool start, int counter, 
 		buf_clear(&k->rest);
 	}
 	k->counter = (counter + 1) & 15;
+	k->full = end - p == TS_PACKET - 4;
 	if (start) {
 		r = take_pes(t, k);
 		buf_clear(&k->pes);
@@ -333,8 +334,10 @@ tsread_segment(struct tsread *t, const uint8_t *p, size_t n, int64_t near)
 	for (; !r && n >= TS_PACKET; p += TS_PACKET, n -= TS_PACKET)
 		r = take_packet(t, p);
 	/* A file that was cut off: a picture without a length of its own may be, too. */
-	if (n > 0 && buf_len(&t->video.pes) > 6 && !get_be16(buf_data(&t->video.pes) + 4))
+	t->unsure = buf_len(&t->video.pes) > 6 && !get_be16(buf_data(&t->video.pes) + 4);
+	if (n > 0 && t->unsure)
 		t->video.open = false;
+	t->unsure &= n == 0 && t->video.full;
 	t->lost += n > 0;
 	if (!r)
 		r = take_pes(t, &t->video);

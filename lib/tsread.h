@@ -7,6 +7,7 @@
  * Owner:  the frames' bytes lie one after another in the track's data until the next call.
  * Errors: -EBADMSG when it is no transport stream or holds neither; -EMSGSIZE over a limit.
  *         Packets that are missing or cut off are counted in lost; frames that lack some leave.
+ *         unsure: the last picture may go on where the segment ends.
  * Spec:   ISO/IEC 13818-1 2.4.3, 2.4.4; ITU-T H.264 annex B; ISO/IEC 14496-15 5.2.4, 13818-7 6.2.
  */
 #ifndef LV_TSREAD_H
@@ -38,13 +39,14 @@ struct tsread_track {
 	unsigned pid; /* 0: the program has no such track */
 	int counter;  /* the next packet's; -1: any */
 	struct buf pes, rest;
-	bool open;
+	bool open, full; /* full: the newest packet has no stuffing, as the last one of a frame nearly always has */
 	int64_t last; /* the newest DTS, for the wrap */
 };
 
 struct tsread {
 	struct tsread_track video, audio;
 	unsigned lost;
+	bool unsure;
 	unsigned pmt;
 	struct buf sps, pps; /* the configuration's */
 };

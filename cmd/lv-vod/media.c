@@ -226,6 +226,16 @@ describe_stream(struct media *m, const struct buf *config)
 	return r;
 }
 
+/* It lasts less than was said, by more than a frame: then the last one is not whole either. */
+static bool
+is_short(const struct media *m, const struct segment *s)
+{
+	const struct mp4_sample *last = &m->sample[m->count - 1];
+	int64_t missing = rescale(s->dur_us, 1000000, m->track->timescale) - (last->dts + last->dur - m->sample->dts);
+
+	return s->dur_us && missing > last->dur + last->dur / 2;
+}
+
 static int
 load_stream(struct media *m, const struct segment *s)
 {
@@ -258,7 +268,11 @@ load_stream(struct media *m, const struct segment *s)
 		if ((r = add_sample(m, &at)) < 0)
 			return r;
 	}
-	return 0;
+	if (m->video && m->stream->ts.unsure && is_short(m, s)) {
+		m->count--;
+		m->truncated = true;
+	}
+	return m->count ? 0 : -ENODATA;
 }
 
 int
