@@ -174,3 +174,91 @@ h264_codec(char text[H264_CODEC], const struct h264_config *c)
 	snprintf(text, H264_CODEC, "avc1.%02x%02x%02x", c->profile, c->compat, c->level);
 	return text;
 }
+
+struct sets { /* of a record */
+	const uint8_t *sps, *sps_end, *pps, *pps_end, *end;
+	unsigned nsps, npps;
+	bool seen[2][256]; /* numbers, of sequences and pictures */
+};
+
+static int
+walk_sets(const uint8_t **at, const uint8_t *end, unsigned count, bool pictures, bool seen[256])
+{
+	const uint8_t *p = *at;
+
+	for (; count; count--) {
+		struct bits b;
+		size_t n;
+		uint32_t id;
+
+		if (end - p < 2 || (n = get_be16(p)) > (size_t)(end - p) - 2)
+			return -EBADMSG;
+		b = bits_of(p + 2, n);
+		bits_skip(&b, pictures ? 8 : 32); /* the NAL unit's head; profile and level */
+		id = bits_ue(&b);
+		if (b.bad || id > 255)
+			return -EBADMSG;
+		seen[id] = true;
+		p += 2 + n;
+	}
+	*at = p;
+	return 0;
+}
+
+static int
+find_sets(struct sets *s, const uint8_t *p, size_t n)
+{
+	const uint8_t *end = p + n;
+	int r;
+
+	memset(s, 0, sizeof(*s));
+	if (n < 7 || p[0] != 1)
+		return -EBADMSG;
+	s->nsps = p[5] & 31;
+	s->sps = p += 6;
+	if ((r = walk_sets(&p, end, s->nsps, false, s->seen[0])) < 0)
+		return r;
+	s->sps_end = p;
+	if (p == end)
+		return -EBADMSG;
+	s->npps = *p++;
+	s->pps = p;
+	if ((r = walk_sets(&p, end, s->npps, true, s->seen[1])) < 0)
+		return r;
+	s->pps_end = p;
+	s->end = end;
+	return 0;
+}
+
+int
+h264_config_join(struct buf *out, const uint8_t *a, size_t na, const uint8_t *b, size_t nb)
+{
+	struct sets x, y;
+	int r, i;
+
+	if ((r = find_sets(&x, a, na)) < 0 || (r = find_sets(&y, b, nb)) < 0)
+		return r;
+	if ((a[4] & 3) != (b[4] & 3))
+		return -EINVAL;
+	for (i = 0; i < 256; i++)
+		if ((x.seen[0][i] && y.seen[0][i]) || (x.seen[1][i] && y.seen[1][i]))
+			return -EEXIST;
+	if (x.nsps + y.nsps > 31 || x.npps + y.npps > 255)
+		return -EMSGSIZE;
+	buf_u8(out, 1);
+	buf_u8(out, a[1] > b[1] ? a[1] : b[1]); /* what a decoder has to know at least */
+	buf_u8(out, a[2] & b[2]);
+	buf_u8(out, a[3] > b[3] ? a[3] : b[3]);
+	buf_u8(out, a[4]);
+	buf_u8(out, 0xe0 | (x.nsps + y.nsps));
+	buf_append(out, x.sps, (size_t)(x.sps_end - x.sps));
+	buf_append(out, y.sps, (size_t)(y.sps_end - y.sps));
+	buf_u8(out, x.npps + y.npps);
+	buf_append(out, x.pps, (size_t)(x.pps_end - x.pps));
+	buf_append(out, y.pps, (size_t)(y.pps_end - y.pps));
+	if (x.pps_end < x.end)
+		buf_append(out, x.pps_end, (size_t)(x.end - x.pps_end));
+	else
+		buf_append(out, y.pps_end, (size_t)(y.end - y.pps_end));
+	return out->error;
+}

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
+
 #define H264_SIDE_MAX 16384 /* a wider or higher picture is malformed */
 
 struct h264_config {
@@ -25,6 +27,10 @@ struct h264_config {
 int h264_config_parse(const uint8_t *avcc, size_t, struct h264_config *);
 int h264_sps_parse(const uint8_t *nal, size_t, struct h264_config *);
 bool h264_idr(const uint8_t *frame, size_t, int nal_len); /* one of its slices is an IDR slice */
+
+/* One record that holds the parameter sets of both; -EEXIST when they have a number in common, -EMSGSIZE
+   for more than a record holds, -EINVAL for lengths of NAL units that differ. */
+int h264_config_join(struct buf *, const uint8_t *a, size_t na, const uint8_t *b, size_t nb);
 
 #define H264_CODEC 16
 const char *h264_codec(char text[H264_CODEC], const struct h264_config *);

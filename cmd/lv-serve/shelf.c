@@ -17,7 +17,7 @@
 #define STREAMS_MAX 1000
 #define FACTS_MAX (64 << 10)
 #define NAME 65
-#define PATH 256
+#define PATH 384
 
 struct place { /* of a recording */
 	char stream[NAME], broadcast[NAME];
@@ -106,6 +106,8 @@ consider(struct shelf *s, const char *stream, const char *broadcast)
 	char path[PATH];
 	size_t i = s->n;
 
+	if (strlen(broadcast) >= NAME)
+		return;
 	if (i == SHELF_MAX && strcmp(s->best[i - 1].broadcast, broadcast) >= 0)
 		return;
 	snprintf(path, sizeof(path), "archive/%s/%s/vod.m3u8", stream, broadcast);
@@ -115,8 +117,8 @@ consider(struct shelf *s, const char *stream, const char *broadcast)
 		i--;
 	for (; i > 0 && strcmp(s->best[i - 1].broadcast, broadcast) < 0; i--)
 		s->best[i] = s->best[i - 1];
-	snprintf(s->best[i].stream, NAME, "%s", stream);
-	snprintf(s->best[i].broadcast, NAME, "%s", broadcast);
+	memcpy(s->best[i].stream, stream, strlen(stream) + 1);
+	memcpy(s->best[i].broadcast, broadcast, strlen(broadcast) + 1);
 	if (s->n < SHELF_MAX)
 		s->n++;
 }

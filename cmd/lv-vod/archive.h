@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
+
 /* Limits. */
 #define LISTINGS_MAX 64
 #define SEGMENTS_MAX 2000000           /* of all tracks */
@@ -28,6 +30,7 @@ struct segment {
 	bool gap, discontinuity;
 	bool begins; /* a publisher came, or came back */
 	bool last;   /* no other follows it in memory */
+	const struct buf *encoded; /* made by us: these are its bytes, there is no file */
 };
 
 struct listing { /* a track's segments */

@@ -19,7 +19,7 @@ static const char *const to_pipe[] = { "-movflags", "+frag_keyframe+empty_moov+d
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
-/* ffmpeg's words; text: with is cut up in it. */
+/* ffmpeg's words; text: the options are cut up in it. */
 static int
 build(const char *argv[], char *text, const struct encode *e)
 {
@@ -33,43 +33,58 @@ build(const char *argv[], char *text, const struct encode *e)
 			return -E2BIG;
 		argv[n++] = word;
 	}
-	if (e->file < 0)
+	if (!*e->temp)
 		for (i = 0; i < COUNT(to_pipe); i++)
 			argv[n++] = to_pipe[i];
-	for (i = 0; e->file >= 0 && i < COUNT(to_file); i++)
+	for (i = 0; *e->temp && i < COUNT(to_file); i++)
 		argv[n++] = to_file[i];
-	if (e->file >= 0)
+	if (*e->temp)
 		argv[n++] = e->temp;
 	argv[n] = NULL;
 	return 0;
 }
 
-int
-encode_start(struct encode *e, const char *path, const char *with)
+/* out: its standard output, -1 where it writes to a name. */
+static int
+start(struct encode *e, const char *with, int out)
 {
 	const char *argv[ENCODE_WORDS_MAX + COUNT(to_file) + 2];
-	char *text = strdup(with ? with : ENCODE_WITH " -enc_time_base:v -1"); /* times as they are */
-	int fd[2] = { -1, -1 }, r = text ? 0 : -ENOMEM;
 	struct child_spec spec = { .argv = (char *const *)argv, .nfds = 3 };
+	char *text = strdup(with);
+	int fd[2] = { -1, -1 }, r = text ? build(argv, text, e) : -ENOMEM;
 
-	*e = (struct encode){ .path = path, .fd = -1, .file = -1 };
-	if (!r && strcmp(path, "-") && (r = e->file = output_temp(path, e->temp)) >= 0)
-		r = 0;
-	if (!r)
-		r = build(argv, text, e);
 	if (!r && pipe2(fd, O_CLOEXEC) < 0)
 		r = -errno;
 	if (!r) {
-		spec.fds = (int[]){ fd[0], e->file < 0 ? STDOUT_FILENO : -1, STDERR_FILENO };
+		spec.fds = (int[]){ fd[0], out, STDERR_FILENO };
 		r = child_start(&e->pid, &spec);
 	}
 	if (fd[0] >= 0)
 		close(fd[0]);
 	e->fd = fd[1];
-	if (r < 0)
-		encode_end(e, r, NULL);
 	free(text);
 	return r;
+}
+
+int
+encode_start(struct encode *e, const char *path, const char *with)
+{
+	int r;
+
+	*e = (struct encode){ .path = path, .fd = -1, .file = -1 };
+	if (strcmp(path, "-") && (e->file = output_temp(path, e->temp)) < 0)
+		return e->file;
+	r = start(e, with ? with : ENCODE_WITH " -enc_time_base:v -1", e->file < 0 ? STDOUT_FILENO : -1); /* times as they are */
+	if (r < 0)
+		encode_end(e, r, NULL);
+	return r;
+}
+
+int
+encode_into(struct encode *e, int file, const char *with)
+{
+	*e = (struct encode){ .fd = -1, .file = file };
+	return start(e, with, file);
 }
 
 int
@@ -80,13 +95,13 @@ encode_end(struct encode *e, int error, uint64_t *size)
 
 	if (e->fd >= 0)
 		close(e->fd);
+	e->fd = -1;
 	while (e->pid > 0 && waitpid(e->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	e->pid = 0;
 	if (status && (!error || error == -EPIPE))
 		error = -EPROTO;
-	if (e->file < 0)
-		return error;
-	if (!error && fstat(e->file, &st) == 0)
+	if (e->file >= 0 && !error && fstat(e->file, &st) == 0)
 		*size = (uint64_t)st.st_size;
-	return output_settle(e->file, e->temp, e->path, error);
+	return *e->temp ? output_settle(e->file, e->temp, e->path, error) : error;
 }

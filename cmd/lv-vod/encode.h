@@ -1,7 +1,8 @@
 /*
  * encode: a recording encoded again by ffmpeg, which reads it from a pipe.
  *
- * Shape:  encode_start before the sandbox; what is written to its fd is the recording; encode_end.
+ * Shape:  encode_start before the sandbox, or encode_into for a descriptor of ours, which stays open as
+ *         file and gets fragments; what is written to its fd is the recording; encode_end.
  * Errors: -errno; -EBUSY when another process writes the same file; -EPROTO when ffmpeg failed, which
  *         said why.  A file that had the name is untouched until the new one is whole and on the disk.
  */
@@ -24,6 +25,7 @@ struct encode {
 
 /* path "-": standard output, in fragments; with: ffmpeg's options, NULL for ENCODE_WITH. */
 int encode_start(struct encode *, const char *path, const char *with);
+int encode_into(struct encode *, int file, const char *with);
 int encode_end(struct encode *, int error, uint64_t *size); /* error: nothing is to be kept */
 
 #endif

@@ -14,6 +14,7 @@
 #include "archive.h"
 #include "clock.h"
 #include "die.h"
+#include "edges.h"
 #include "encode.h"
 #include "event.h"
 #include "jobs.h"
@@ -31,9 +32,10 @@
 
 static char *out_path, *rung_name, *audio_name, *gaps, *from_text, *to_text, *report_path, *sandbox, *chapters_path;
 static struct store_config bucket;
-static int report_fd = -1, want_playlist, jobs, reencode;
+static int report_fd = -1, want_playlist, jobs, reencode, exact;
 static char *encode_with;
 static struct encode encoder;
+static struct edges edges;
 
 static const struct poptOption options[] = {
 	{ "output", 'o', POPT_ARG_STRING, &out_path, 0, "write the recording to FILE, or to s3://BUCKET/KEY; - is standard output", "FILE" },
@@ -49,6 +51,7 @@ static const struct poptOption options[] = {
 	{ "to", '\0', POPT_ARG_STRING, &to_text, 0, "end there", "TIME" },
 	{ "chapters", '\0', POPT_ARG_STRING, &chapters_path, 0,
 		"name moments: lines of {\"t\" or \"ts\", \"title\"}, or auto: a chapter for each part", "FILE" },
+	{ "exact", '\0', POPT_ARG_NONE, &exact, 0, "encode a clip's edges anew: nothing is in it but what is shown", NULL },
 	{ "report", '\0', POPT_ARG_STRING, &report_path, 0,
 		"write what was found and done, a JSON object for each recording", "FD|PATH" },
 	{ "reencode", '\0', POPT_ARG_NONE, &reencode, 0, "encode it again, by ffmpeg: exact, and smaller", NULL },
@@ -122,7 +125,10 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, 0, "--rung all makes several files: give --output a name");
 	if (!strcmp(out_path, "-") && isatty(STDOUT_FILENO))
 		die(EX_USAGE, 0, "standard output is a terminal: media is never written to one");
-	reencode |= encode_with != NULL;
+	if (exact && (reencode || (rung_name && !strcmp(rung_name, "all"))))
+		die(EX_USAGE, 0, "--exact makes one file, and copies what is between its edges");
+	exact &= from_text || to_text;
+	reencode |= encode_with && !exact;
 	if (reencode && (store_is(out_path) || (rung_name && !strcmp(rung_name, "all"))))
 		die(EX_USAGE, 0, "--reencode makes one file, or writes to standard output");
 	if (!report_path)
@@ -195,7 +201,7 @@ add_sources(struct archive *a, char **sources)
 static void
 start_encoder(void)
 {
-	int e = encode_start(&encoder, out_path, encode_with);
+	int e = exact ? edges_start(&edges, encode_with) : encode_start(&encoder, out_path, encode_with);
 
 	if (e == -EBUSY)
 		die(EX_TEMPFAIL, 0, "%s is being written by another lv-vod", out_path);
@@ -320,6 +326,20 @@ write_recording(struct recording *r, const char *path)
 }
 
 static void
+cut_edges(const struct rung *rung, struct recording_options *how)
+{
+	int e = edges_make(&edges, rung, how);
+
+	check_service(e);
+	if (e == -ENOTSUP)
+		die(EX_USAGE, 0, "--exact: the picture is not H.264: name an encoder of its kind by --encode-with");
+	if (e == -EPROTO)
+		die(EX_IOERR, 0, "ffmpeg could not encode the edges: %s is not written", out_path);
+	if (e < 0 && e != -ENODATA) /* of which the recording itself will tell */
+		die(EX_IOERR, e, "cannot encode the edges");
+}
+
+static void
 make(const struct archive *a, const struct rung *rung, const struct recording_options *how, const char *path)
 {
 	struct recording_options own = *how;
@@ -333,6 +353,8 @@ make(const struct archive *a, const struct rung *rung, const struct recording_op
 		chapters = *how->chapters;
 		own.chapters = &chapters;
 	}
+	if (exact)
+		cut_edges(rung, &own);
 	if ((e = recording_new(&r, rung->picture ? rung->picture : rung->sound, rung->picture ? rung->sound : NULL,
 		     rung->picture, &own)) < 0)
 		die(EX_CANTCREAT, e, "cannot keep tables in %s", how->tables);
@@ -359,6 +381,7 @@ make(const struct archive *a, const struct rung *rung, const struct recording_op
 	event_int(&ev, "segments_used", (int64_t)r->used);
 	event_send(&ev);
 	recording_free(&r);
+	edges_free(&edges);
 }
 
 /* OUT.mp4 of a rung: OUT-RUNG.mp4. */
@@ -437,7 +460,7 @@ main(int argc, char **argv)
 		check_service(r);
 		die(EX_OSERR, r, "cannot start the process that speaks with the bucket");
 	}
-	if (reencode)
+	if (reencode || exact)
 		start_encoder();
 	if (!sandbox || !strcmp(sandbox, "on"))
 		lock_in(&archive, how.tables, want_playlist && !store_is(*sources) ? *sources : NULL);

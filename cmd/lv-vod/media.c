@@ -55,7 +55,8 @@ load_init(struct media *m, const struct segment *s)
 	m->path = NULL;
 	m->bytes = NULL;
 	m->track = NULL;
-	r = place_get(s->folder, s->init, MP4_INIT_MAX, &b);
+	r = s->encoded ? buf_append(&b, buf_data(s->encoded), buf_len(s->encoded) < MP4_INIT_MAX ? buf_len(s->encoded)
+		: MP4_INIT_MAX) : place_get(s->folder, s->init, MP4_INIT_MAX, &b);
 	m->bytes = b.bytes; /* ours from here on */
 	if (!r)
 		r = mp4_init_parse(m->bytes, buf_len(&b), &m->init);

@@ -177,11 +177,16 @@ open_object(struct place_file *f, const struct segment *s, bool whole)
 int
 place_open(struct place_file *f, const struct segment *s, bool whole)
 {
-	char *path = place_path(s->folder, s->file);
+	char *path;
 	struct stat st;
 
+	*f = (struct place_file){ .fd = -1, .memory = s->encoded };
+	if (f->memory) {
+		f->size = buf_len(f->memory);
+		return 0;
+	}
+	path = place_path(s->folder, s->file);
 	f->url = store_is(s->folder) ? path : NULL;
-	f->fd = -1;
 	if (!path)
 		return -ENOMEM;
 	if (f->url)
@@ -204,6 +209,12 @@ place_read(struct place_file *f, void *p, size_t n, uint64_t at)
 	size_t have = 0;
 	ssize_t r;
 
+	if (f->memory) {
+		n = at >= f->size ? 0 : n < f->size - at ? n : (size_t)(f->size - at);
+		if (n)
+			memcpy(p, buf_data(f->memory) + at, n);
+		return (ssize_t)n;
+	}
 	if (f->url)
 		return store_read(f->url, f->step, p, n, at);
 	while (have < n) {
@@ -220,8 +231,7 @@ place_read(struct place_file *f, void *p, size_t n, uint64_t at)
 void
 place_close(struct place_file *f)
 {
-	if (f->url)
-		free(f->url);
-	else
+	free(f->url);
+	if (f->fd >= 0)
 		close(f->fd);
 }

@@ -29,9 +29,10 @@ struct place_names {
 int place_list(const char *folder, struct place_names *);
 void place_names_free(struct place_names *);
 
-struct place_file {
+struct place_file { /* one of these: */
 	int fd;
-	char *url; /* in a bucket; NULL: fd */
+	char *url; /* in a bucket */
+	const struct buf *memory;
 	size_t step;
 	uint64_t size;
 };

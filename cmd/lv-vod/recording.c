@@ -30,7 +30,10 @@ recording_new(struct recording **out, const struct listing *leader, const struct
 		r->lane[i].out = -1;
 		media_new(&r->lane[i].media, i == 0 && video, &r->stream);
 	}
-	if ((e = rows_new(&r->pieces, how->tables, sizeof(struct piece))) < 0)
+	e = rows_new(&r->pieces, how->tables, sizeof(struct piece));
+	if (!e)
+		e = rec_edges(r);
+	if (e < 0)
 		recording_free(out);
 	return e;
 }
@@ -76,7 +79,7 @@ load(struct recording *r, struct lane *l, const struct segment *s, int *entry)
 	if (l->out < 0 && (e = begin_lane(r, l)) < 0)
 		return e;
 	t = l->media.track;
-	if ((*entry = mp4_writer_entry(r->writer, l->out, t->entry, t->entry_size)) < 0)
+	if ((*entry = rec_entry(r, l)) < 0)
 		return *entry;
 	if (t->timescale != l->timescale)
 		for (i = 0; i < l->media.count; i++) {
@@ -349,8 +352,10 @@ recording_free(struct recording **r)
 
 	if (!*r)
 		return;
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		media_free(&(*r)->lane[i].media);
+		media_free(&(*r)->edge[i]);
+	}
 	media_stream_free(&(*r)->stream);
 	free((*r)->held.p);
 	free((*r)->held.s);

@@ -31,6 +31,8 @@ struct recording_options {
 	bool keep;           /* holes are kept */
 	double from_s, to_s; /* of the recording's time; to_s 0: to its end */
 	const char *tables;  /* a folder for tables */
+	bool exact;          /* only what is shown is in it: */
+	const struct segment *edge[2]; /* the pictures before the first key frame, and from the last one on, where needed */
 	struct chapters *chapters; /* NULL: none; a recording uses them up */
 };
 
@@ -77,6 +79,12 @@ struct held { /* the newest segment, until it is known what follows */
 	int64_t end; /* of the leader, in output time */
 };
 
+struct recording_cut { /* where an exact one is cut */
+	bool begun, begins, ends; /* begins, ends: there are pictures before, and behind */
+	double begin_s, end_s;
+	int32_t delay, end_delay; /* from when a key frame is decoded until it is shown */
+};
+
 struct recording {
 	struct recording_options how;
 	struct media_stream stream;
@@ -88,6 +96,9 @@ struct recording {
 	struct piece piece; /* being made longer */
 	struct held held;
 	bool holding, finished;
+	struct recording_cut cut;
+	struct media edge[2];
+	bool joined[2]; /* its parameters are in the sample entries of the others */
 	int64_t shift;   /* input time less output time, of the leader */
 	int64_t in_end;  /* where the leader goes on, in input time */
 	int64_t in_dur;  /* and how long its newest frame lasts */

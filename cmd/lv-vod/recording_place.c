@@ -167,13 +167,21 @@ put_leader(struct recording *r, size_t *i, int64_t t)
 	return e;
 }
 
-/* What lies outside of --from and --to leaves; next: the leader's next frame, NULL at the end. */
+int
+rec_put_leader(struct recording *r, int64_t t)
+{
+	size_t i = 0;
+
+	return put_leader(r, &i, t);
+}
+
+/* What lies outside of --from and --to leaves, but for what has to be decoded first; next: the leader's next frame, NULL at the end. */
 static void
-trim(struct recording *r, const struct mp4_sample *next)
+trim_pictures(struct recording *r, const struct mp4_sample *next)
 {
 	struct held *h = &r->held;
-	struct lane *l = &r->lane[0], *a = &r->lane[1];
-	int64_t from = r->zero + rec_ticks(l, r->how.from_s), to = r->zero + rec_ticks(l, r->how.to_s), t;
+	struct lane *l = &r->lane[0];
+	int64_t from = r->zero + rec_ticks(l, r->how.from_s), to = r->zero + rec_ticks(l, r->how.to_s);
 	size_t i, first = 0, last = h->np;
 
 	if (r->how.from_s > 0) {
@@ -185,12 +193,6 @@ trim(struct recording *r, const struct mp4_sample *next)
 		h->np -= first;
 		if (h->np)
 			memmove(h->p, h->p + first, h->np * sizeof(*h->p));
-		t = rescale(from, l->timescale, r->lanes > 1 ? a->timescale : 1) - rec_ticks(a, PREROLL_MS / 1000.0);
-		for (i = 0; i < h->ns && h->s[i].dts < t; i++)
-			;
-		h->ns -= i;
-		if (h->ns)
-			memmove(h->s, h->s + i, h->ns * sizeof(*h->s));
 	}
 	if (r->how.to_s > 0) {
 		for (i = last = 0; i < h->np; i++)
@@ -198,7 +200,27 @@ trim(struct recording *r, const struct mp4_sample *next)
 				last = i + 1;
 		r->finished = last < h->np || (next && next->dts >= to);
 		h->np = last;
-		t = rescale(to, l->timescale, r->lanes > 1 ? a->timescale : 1);
+	}
+}
+
+static void
+trim_sound(struct recording *r)
+{
+	struct held *h = &r->held;
+	struct lane *l = &r->lane[0], *a = &r->lane[1];
+	int64_t from = r->zero + rec_ticks(l, r->how.from_s), to = r->zero + rec_ticks(l, r->how.to_s), t;
+	size_t i;
+
+	if (r->how.from_s > 0) {
+		t = rescale(from, l->timescale, a->timescale) - rec_ticks(a, PREROLL_MS / 1000.0);
+		for (i = 0; i < h->ns && h->s[i].dts < t; i++)
+			;
+		h->ns -= i;
+		if (h->ns)
+			memmove(h->s, h->s + i, h->ns * sizeof(*h->s));
+	}
+	if (r->how.to_s > 0) {
+		t = rescale(to, l->timescale, a->timescale);
 		while (h->ns && h->s[h->ns - 1].dts >= t)
 			h->ns--;
 	}
@@ -225,12 +247,19 @@ rec_release(struct recording *r, const struct mp4_sample *next, bool broken)
 			a->dropped++;
 		}
 	}
-	trim(r, next);
+	if (r->how.exact)
+		e = rec_trim_exact(r, next);
+	else
+		trim_pictures(r, next);
+	if (h->ns)
+		trim_sound(r);
 	while (!e && (p < h->np || s < h->ns)) {
 		until = p < h->np ? h->p[p].dts + rec_ticks(l, CHUNK_MS / 1000.0) : INT64_MAX;
 		e = put_leader(r, &p, until);
 		if (!e && s < h->ns)
 			e = put_sound(r, &s, p < h->np ? rescale(until, l->timescale, a->timescale) : INT64_MAX);
 	}
+	if (!e && r->how.exact && (r->finished || !next))
+		e = rec_end_exact(r);
 	return e;
 }

@@ -312,6 +312,35 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	run -64 lv-vod "$ARCHIVE" --rung all --reencode -o d.mp4
 }
 
+@test "--exact: what lies between key frames is copied, the edges are encoded anew, nothing else is in it" {
+	like_source() { # FILE FIRST LAST: its pictures are those of the source
+		ffmpeg -v info -i "$1" -i "$A" -filter_complex \
+			"[0:v]settb=1/30,setpts=N[a];[1:v]trim=start_frame=$2:end_frame=$3,settb=1/30,setpts=N[b];[a][b]psnr" \
+			-f null - 2>&1 | grep -o 'min:[0-9.]*' | awk -F: '{ print; exit !($2 > 30) }'
+	}
+	lv-vod "$ARCHIVE" --from 3.1 --to 9.5 --exact -o a.mp4
+	[ "$(frames a.mp4 v | wc -l)" = 192 ]
+	lasts a.mp4 6.4
+	[ "$(seconds a.mp4 v | cut -d, -f1)" = 0.000000 ]
+	decodes a.mp4
+	[ "$(grep -ao avcC a.mp4 | wc -l)" = 1 ] # one sample entry for all
+	cmp <(pictures a.mp4 | sed -n 28,147p) <(sed -n 121,240p "$FRAMES")
+	like_source a.mp4 93 285
+	in_step a.mp4 151 230 0.011
+	lv-vod "$ARCHIVE" --from 4.3 --to 0:05.5 --exact -o b.mp4 # no key frame in it
+	[ "$(frames b.mp4 v | wc -l)" = 36 ]
+	decodes b.mp4
+	like_source b.mp4 129 165
+	lv-vod "$ARCHIVE" --from 4 --to 8 --exact -o c.mp4 # nothing to encode
+	cmp <(frames c.mp4 v) <(frames "$A" v | sed -n 121,240p)
+	lv-vod "$ARCHIVE" --from 11.5 --exact -o d.mp4
+	[ "$(frames d.mp4 v | wc -l)" = 15 ]
+	run -74 --separate-stderr lv-vod "$ARCHIVE" --from 3 --exact --encode-with '-c:v nosuch' -o no.mp4
+	[[ $stderr = *"lv-vod: ffmpeg could not encode the edges: no.mp4 is not written" ]]
+	[ ! -e no.mp4 ]
+	run -64 lv-vod "$ARCHIVE" --from 3 --exact --reencode -o no.mp4
+}
+
 @test "chapters: of seconds, of the clock, of the parts that a publisher sent; a clip has its own" {
 	chapters() { ffprobe -v error -show_entries chapter=start_time:chapter_tags=title -of csv=p=0 "$1"; }
 	cat >ch <<-'END'

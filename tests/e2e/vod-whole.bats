@@ -87,6 +87,9 @@ print(int((r.ru_utime + r.ru_stime) * 1000), r.ru_maxrss)' "$@"; }
 	cmp <(pictures whole.mp4) <(pictures a.mp4)
 	in_step whole.mp4
 	[ "$(jq -c '[.found, .dur_ms]' r.json)" = "[[],$((60000 * MINUTES))]" ]
+	lv-vod archive/01jdabcdef0 --from 10.3 --to 50.7 --exact -o clip.mp4
+	lasts clip.mp4 40.4
+	in_step clip.mp4
 }
 
 @test "it plays in Chromium, and seeks to the very picture all over it" {
@@ -165,7 +168,7 @@ print(int((r.ru_utime + r.ru_stime) * 1000), r.ru_maxrss)' "$@"; }
 	ffmpeg -v error -i a.mp4 -c copy -f hls -hls_time 2 -hls_list_size 0 sketch/index.m3u8
 	for f in sketch/*.ts; do echo "file '${f#sketch/}'"; done | sort -V >sketch/list
 	read -r sketch _ < <(cpu_ms ffmpeg -v error -y -f concat -safe 0 -i sketch/list -c copy -movflags +faststart sketch.mp4)
-	written=$(bash -c 'lv-vod archive/01jdabcdef0 -o one.mp4; awk "/^wchar/ { print \$2 }" /proc/$$/io')
+	written=$(bash -c 'lv-vod archive/01jdabcdef0 -o one.mp4 && awk "/^wchar/ { print \$2 }" /proc/$$/io')
 	payload=$(ffprobe -v error -show_entries packet=size -of csv=p=0 one.mp4 | awk -F, '{ s += $1 } END { print s }')
 	echo "# $ms ms, the sketch $sketch ms; $kb KB, two hours $many KB; written $written of payload $payload" >&3
 	((many < kb + 4096))

@@ -1,0 +1,29 @@
+/*
+ * edges: the pictures of a clip up to its first key frame, and from its last one on, encoded again by
+ * ffmpeg, so that nothing is in the file but what is shown.
+ *
+ * Shape:  edges_start before the sandbox; edges_make, which fills the options of the recording that
+ *         is wanted; edges_free when it has been written.
+ * Errors: -errno; -ENOTSUP: a codec whose encoder has to be named; -EPROTO when ffmpeg failed.
+ */
+#ifndef LV_VOD_EDGES_H
+#define LV_VOD_EDGES_H
+
+#include "encode.h"
+#include "recording.h"
+#include "rungs.h"
+
+#define EDGES_WITH "-c:v libx264 -preset fast -crf 18 -x264-params sps-id="
+
+struct edges {
+	struct encode encode[2]; /* of the begin, of the end */
+	struct segment segment[2];
+	struct buf bytes[2];
+	bool named; /* the encoder was */
+};
+
+int edges_start(struct edges *, const char *with); /* NULL: EDGES_WITH */
+int edges_make(struct edges *, const struct rung *, struct recording_options *);
+void edges_free(struct edges *);
+
+#endif
