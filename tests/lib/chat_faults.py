@@ -53,7 +53,9 @@ class Sketch:
 
 
 async def enter(server, user=None, *options):
-    return await websockets.connect(server.url(user, *options), ping_interval=None, max_queue=None)
+    ws = await websockets.connect(server.url(user, *options), ping_interval=None, max_queue=None)
+    await hear(ws, "joined")
+    return ws
 
 
 async def say(ws, user, text):
