@@ -6,6 +6,8 @@
 #   ./pipelines.sh demo          the same, with a picture and a tone that publish themselves
 #                     --s3 s3://BUCKET/PREFIX[,endpoint=URL,region=NAME]   and put everything into this bucket (the key: see
 #                                  lv-s3push, or LV_HOME/s3.key); --s3 local: into one on this machine, for trying
+#                     --postgres [URL]   keys, broadcasts and people are in this database, or in one of their own
+#                     --redis [URL]      chat and the followers' inboxes are in this Redis, or in one of their own
 #   ./pipelines.sh stream        what rtmp-accept runs for each broadcast: FLV on standard input
 #   ./pipelines.sh status        what runs and what is live
 #   ./pipelines.sh down          end what "up" or "demo" runs, from another terminal
@@ -35,8 +37,8 @@ say() { printf 'pipelines.sh: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # Install what is missing; Debian would start the services it installs, so it is told not to.
-deps() ( # a shell of its own, so that the trap is its own
-	local want=("${build_packages[@]}" "${run_packages[@]}") missing=() p
+deps() ( # [test|long] [PACKAGE...]; a shell of its own, so that the trap is its own
+	local want=("${build_packages[@]}" "${run_packages[@]}" "${@:2}") missing=() p
 	case ${1:-} in
 	test) want+=("${test_packages[@]}") ;;
 	long) want+=("${test_packages[@]}" "${long_packages[@]}") ;;
@@ -88,12 +90,64 @@ stream() {
 }
 
 door() {
+	local auth="lv-auth $judge '${LV_DB:-$LV_HOME/keys}'"
+	# What the database misses while it is away, and who is known meanwhile.
+	[ -z "${LV_DB:-}" ] || auth+=" --state '$LV_HOME/notices' --cache-s 86400"
 	exec setsid rtmp-accept --listen "$bind:${LV_RTMP_PORT:-1935}" --run-dir "$LV_HOME/run" \
-		--auth "lv-auth $judge '${LV_DB:-$LV_HOME/keys}'" --events "$LV_HOME/events.ndjson" -- "$self" stream
+		--auth "$auth" --events "$LV_HOME/events.ndjson" -- "$self" stream
 }
 chat() {
 	exec setsid lv-chatd --listen "$bind:${LV_CHAT_PORT:-8090}" --token-secret "$LV_HOME/chat.secret" \
-		--events "$LV_HOME/events.ndjson"
+		${LV_REDIS:+--redis "$LV_REDIS"} ${LV_DB:+--db "$LV_DB"} --events "$LV_HOME/events.ndjson"
+}
+# Followers hear of a broadcast: the database knows them, Redis has their inboxes.
+followers() {
+	local me=$BASHPID
+	trap 'exit 0' TERM
+	tail -n +1 -f --pid="$me" "$LV_HOME/events.ndjson" | jq --unbuffered -c 'select(.event == "broadcast.started")' |
+		lv-notify --db "$LV_DB" --redis "$LV_REDIS" --events "$LV_HOME/events.ndjson" &
+	wait "$!"
+}
+# A PostgreSQL and a Redis of our own, on sockets that are this user's alone; their data is kept.
+postgres() {
+	local data=$LV_HOME/postgres pid
+	[ -s "$data/PG_VERSION" ] || initdb -D "$data" -A peer -E UTF8 --locale=C.UTF-8 >/dev/null
+	setsid postgres -D "$data" -k "$LV_HOME/run" -c listen_addresses= 2>>"$LV_HOME/postgres.log" &
+	pid=$!
+	trap 'kill -INT "$pid"' TERM # at once, whoever is connected
+	while kill -0 "$pid" 2>/dev/null; do wait "$pid" || :; done
+}
+redis() {
+	mkdir -p "$LV_HOME/redis"
+	exec setsid redis-server --port 0 --unixsocket "$LV_HOME/run/redis.sock" --unixsocketperm 700 --dir "$LV_HOME/redis" \
+		--save 60 1 --logfile "$LV_HOME/redis.log"
+}
+# Our own are started, and waited for; a database gets the tables of this version.
+stores() {
+	local bins
+	if [ "${LV_REDIS:-}" = own ]; then
+		LV_REDIS=unix:$LV_HOME/run/redis.sock
+		start redis
+		within_20_s redis-cli -s "$LV_HOME/run/redis.sock" ping
+	fi
+	if [ "${LV_DB:-}" = own ]; then
+		LV_DB="postgresql:///lv?host=$LV_HOME/run"
+		bins=(/usr/lib/postgresql/*/bin) # the newest is the last
+		PATH=$PATH:${bins[-1]}
+		start postgres
+		within_20_s pg_isready -q -h "$LV_HOME/run"
+		psql -XAtqc 'select 1' "$LV_DB" >/dev/null 2>&1 || createdb -h "$LV_HOME/run" lv
+	fi
+	[ -z "${LV_DB:-}" ] || lv-auth schema | psql -Xq "$LV_DB"
+}
+within_20_s() {
+	local tries
+	for ((tries = 0; tries < 200; tries++)); do
+		! "$@" >/dev/null 2>&1 || return 0
+		sleep 0.1
+	done
+	say "$1 gets no answer; see $LV_HOME/*.log"
+	return 1
 }
 origin() {
 	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --archive --chat ":$(port_of lv-chatd)" \
@@ -186,7 +240,7 @@ start() { # NAME: one of the functions above, in the background
 stop() {
 	local what pid
 	trap '' INT TERM
-	for what in picture door recorder chat origin pusher store; do
+	for what in picture door recorder followers chat origin pusher store redis postgres; do
 		for pid in "${pids[@]}"; do
 			[ "${job[$pid]}" = "$what" ] || continue
 			kill "$pid" 2>/dev/null || :
@@ -215,13 +269,16 @@ run() {
 	flock -n 9 || { say "already running: \"$0 down\" ends it"; exit 75; }
 	echo $$ >"$LV_HOME/run/up.pid"
 	limits
-	if [ ! -s "$LV_HOME/$name.key" ]; then
-		(umask 077 && lv-auth "$judge" "${LV_DB:-$LV_HOME/keys}" add "$name" >"$LV_HOME/$name.key")
-	fi
-	[ -s "$LV_HOME/chat.secret" ] || (umask 077 && head -c 32 /dev/urandom | base64 >"$LV_HOME/chat.secret")
 	: >"$LV_HOME/events.ndjson"
 	trap stop EXIT
 	trap 'exit 0' INT TERM
+	stores
+	# A key that is not known here may be one of a store that was used before.
+	if [ ! -s "$LV_HOME/$name.key" ] || ! lv-auth "$judge" "${LV_DB:-$LV_HOME/keys}" check <"$LV_HOME/$name.key" >/dev/null 2>&1; then
+		(umask 077 && lv-auth "$judge" "${LV_DB:-$LV_HOME/keys}" add "$name" >"$LV_HOME/$name.key.new")
+		mv "$LV_HOME/$name.key.new" "$LV_HOME/$name.key"
+	fi
+	[ -s "$LV_HOME/chat.secret" ] || (umask 077 && head -c 32 /dev/urandom | base64 >"$LV_HOME/chat.secret")
 	start door
 	start chat
 	start origin
@@ -229,6 +286,7 @@ run() {
 	rm -f "$LV_HOME/.s3/url"
 	[ "${LV_S3:-}" != local ] || start store
 	[ -z "${LV_S3:-}" ] || start pusher
+	[ -z "${LV_DB:-}" ] || [ -z "${LV_REDIS:-}" ] || start followers
 	cat <<-END
 		Publish to  rtmp://$(host):$(port_of rtmp-accept)/live   (server)
 		            $(cat "$LV_HOME/$name.key")   (stream key)
@@ -268,15 +326,18 @@ first_picture() {
 
 # As root: install, make the user, and go on as it; nothing that touches the network runs as root.
 up() {
-	local site=()
-	deps
+	local site=() packages=()
+	[ "${LV_DB:-}" != own ] || packages+=(postgresql)
+	[ -z "${LV_DB:-}" ] || command -v psql >/dev/null || packages+=(postgresql-client)
+	[ "${LV_REDIS:-}" != own ] || packages+=(redis-server)
+	deps '' "${packages[@]}"
 	make -s -C "$here" -j"$(nproc)" all >&2
 	if [ "$(id -u)" != 0 ]; then run "$1"; fi
 	id lv >/dev/null 2>&1 || useradd --system --user-group --home-dir "$LV_HOME" --shell /usr/sbin/nologin lv
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
 	install -m 755 "$self" "$pictures" "$LV_HOME/software/bin"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB LV_S3 LV_S3_PORT; do
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB LV_REDIS LV_S3 LV_S3_PORT; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /
@@ -311,6 +372,14 @@ up | demo)
 		case $1 in
 		--s3) export LV_S3=${2:?--s3: where to} && shift 2 ;;
 		--s3=*) export LV_S3=${1#*=} && shift ;;
+		--postgres=*) export LV_DB=${1#*=} && shift ;;
+		--redis=*) export LV_REDIS=${1#*=} && shift ;;
+		--postgres | --redis) # a URL may follow
+			url=own
+			[[ ${2:---} == --* ]] || url=$2
+			if [ "$1" = --redis ]; then export LV_REDIS=$url; else export LV_DB=$url; fi
+			if [ "$url" = own ]; then shift; else shift 2; fi
+			;;
 		*) say "$what: unknown option $1"; exit 64 ;;
 		esac
 	done

@@ -11,6 +11,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "${LV_HOME:-}" ] || "$ROOT/pipelines.sh" down || :
 	kill ${door:-} ${other:-} ${redis:-} 2>/dev/null || :
 	wait
 	pg_remove
@@ -122,4 +123,49 @@ segments() {
 	# one broadcast on two boxes, and no file of the one has a name that the other has
 	[ "$(jq -r 'select(.event == "broadcast.started").broadcast' events1 events2 | sort -u | wc -l)" = 1 ]
 	[ -z "$(comm -12 <(cd box1/alice/source && ls *.m4s) <(cd box2/alice/source && ls *.m4s))" ]
+}
+
+# as_lv COMMAND...: as the user that pipelines.sh runs as.
+as_lv() {
+	if [ "$(id -u)" = 0 ]; then
+		(cd / && setpriv --reuid lv --regid lv --init-groups env -u PGUSER -u PGHOST -u PGDATABASE "$@")
+	else
+		env -u PGUSER -u PGHOST -u PGDATABASE "$@"
+	fi
+}
+
+@test "up --postgres --redis: both of its own on sockets, everything wired, ended by down, kept for the next time" {
+	command -v redis-server >/dev/null || skip "no redis-server"
+	export LV_HOME=$PG/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1 LV_LADDER=$PG/ladder
+	chmod 755 "$PG"
+	echo source >"$LV_LADDER"
+	local db="postgresql:///lv?host=$LV_HOME/run" key up
+	sql() { as_lv psql -XAtqc "$1" "$db"; }
+	begin() {
+		"$ROOT/pipelines.sh" up --postgres --redis >said 2>&1 </dev/null 3>&- &
+		up=$!
+		eventually 60 grep -q '^Everything is kept' said
+	}
+	begin
+	port=$(sed -n 's|^Publish to  rtmp://127.0.0.1:\([0-9]*\)/.*|\1|p' said)
+	key=$(sed -n 's/ *\([0-9a-z]*\)   (stream key)/\1/p' said)
+	as_lv "$BUILD/bin/lv-auth" --db "$db" follow main 17
+	publish_to 2 "$key"
+	eventually 60 eval '[ "$(sql "select stream, status, reason, vod_path <> '"''"' from live_streams")" = "main|ended|ended|t" ]'
+	inbox() { as_lv redis-cli -s "$LV_HOME/run/redis.sock" llen inbox:17; }
+	eventually 20 eval '[ "$(inbox)" = 1 ]'
+	(umask 077 && as_lv "$BUILD/bin/lv-auth" token main --token-secret "$LV_HOME/chat.secret" --user 4 >"$PG/token")
+	lv-chat send main --url "ws://127.0.0.1:$(jq -r 'select(.event == "server.ready" and .src == "lv-chatd").port' \
+		"$LV_HOME/events.ndjson")" --token-file "$PG/token" <<<hello
+	[ "$(as_lv redis-cli -s "$LV_HOME/run/redis.sock" xlen stream_chat:main)" = 1 ]
+	"$ROOT/pipelines.sh" down
+	wait "$up"
+	ours() { pgrep -f "$LV_HOME" >/dev/null; }
+	eventually 20 eval '! ours'
+	run -64 "$ROOT/pipelines.sh" up --postgre
+	[ -n "${LONG:-}" ] || return 0
+	begin
+	grep -q "$key   (stream key)" said
+	[ "$(sql 'select count(*) from live_streams')" = 1 ]
+	[ "$(inbox)" = 1 ]
 }
