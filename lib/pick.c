@@ -9,6 +9,7 @@ struct pick {
 	int count;
 	struct tracks kept; /* of the last onMetaData, under the old numbers */
 	bool single;        /* one video and one audio track at most: both become track 0 */
+	bool told;          /* by onMetaData, or by media that came without */
 };
 
 static bool
@@ -78,7 +79,7 @@ pick_free(struct pick **p)
 bool
 pick_empty(const struct pick *p)
 {
-	return p->kept.count == 0;
+	return p->told && p->kept.count == 0;
 }
 
 static void
@@ -106,12 +107,14 @@ pick_tag(struct pick *p, const struct flv_tag *tag, struct buf *out)
 			return r;
 		if (r > 0) {
 			choose(p, &all);
+			p->told = true;
 			put_metadata(p, tag->dts, out);
 		} else {
 			flv_put_tag(out, FLV_SCRIPT, tag->dts, tag->data, tag->size);
 		}
 		return out->error;
 	}
+	p->told = true;
 	flv_walk_begin(&walk, tag);
 	while ((r = flv_walk_next(&walk, &k)) > 0) {
 		if (!tracks_find(&p->kept, k.type, k.track))

@@ -20,7 +20,7 @@
 struct pick;
 int pick_new(struct pick **, const char *names);
 int pick_tag(struct pick *, const struct flv_tag *, struct buf *);
-bool pick_empty(const struct pick *); /* the last onMetaData had none of the rungs */
+bool pick_empty(const struct pick *); /* none of the rungs is there, as far as is known by now */
 void pick_free(struct pick **);
 
 #endif

@@ -32,6 +32,15 @@ frames() {
 	done
 }
 
+@test "a rung of marked input is not missed before onMetaData has told of it" {
+	flvmark 0123456789 1 s end "$IN/in.flv" "$IN/low.flv" >marked.flv
+	run -0 --separate-stderr sh -c 'lv-remux --rung 480p --format matroska <marked.flv >out.mkv'
+	[ -z "$stderr" ] || { echo "$stderr"; false; }
+	[ -s out.mkv ]
+	run --separate-stderr sh -c 'lv-remux --rung none --format matroska <marked.flv >none.mkv'
+	[[ $stderr == *'the stream has no rung "none"'* ]]
+}
+
 @test "times stay: composition offsets, and sound beside the picture" {
 	local f
 	ffprobe -v error -show_entries packet=stream_index,pts_time -of csv=p=0 "$IN/in.flv" |
