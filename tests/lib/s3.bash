@@ -61,14 +61,22 @@ for e in tree.parse(sys.stdin.buffer).iter():
         print(e.text)'
 }
 
-# s3_versions BUCKET: "TIME KEY VERSION" of every version.
+# s3_versions BUCKET: "TIME KEY VERSION" of every version, however many pages they take.
 s3_versions() {
-	s3 GET "$1?versions=" | python3 -c '
-import sys, xml.etree.ElementTree as tree
-for e in tree.parse(sys.stdin.buffer).iter():
-    if e.tag.endswith("}Version"):
-        v = {c.tag.split("}")[1]: c.text for c in e}
-        print(v["LastModified"], v["Key"], v["VersionId"])'
+	local marks=''
+	while :; do
+		s3 GET "$1?${marks}versions=" >"$S3_DIR/page"
+		python3 - "$S3_DIR/page" <<-'END'
+			import sys, xml.etree.ElementTree as tree
+			for e in tree.parse(sys.argv[1]).iter():
+			    if e.tag.endswith("}Version"):
+			        v = {c.tag.split("}")[1]: c.text for c in e}
+			        print(v["LastModified"], v["Key"], v["VersionId"])
+		END
+		grep -q '<IsTruncated>true' "$S3_DIR/page" || return 0
+		marks=$(sed -n 's|.*<NextKeyMarker>\([^<]*\)<.*<NextVersionIdMarker>\([^<]*\)<.*|key-marker=\1\&version-id-marker=\2\&|p' "$S3_DIR/page")
+		marks=${marks//\//%2F}
+	done
 }
 
 # s3_versioned BUCKET: from now on every version of an object is kept.
