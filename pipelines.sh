@@ -27,7 +27,7 @@ run_packages=(ffmpeg curl jq)
 test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc shellcheck procps xxd zsh python3 haproxy systemd dbus polkitd
 	debhelper dpkg-dev lintian nftables iproute2
 	python3-websockets postgresql redis-server redis-tools nginx-light libnginx-mod-rtmp chromium chromium-driver
-	radosgw ceph-mon ceph-osd ceph-common awscli faketime prometheus strace
+	radosgw ceph-mon ceph-osd ceph-common awscli swift-proxy swift-account swift-container swift-object memcached attr faketime prometheus strace
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 s3_packages=(radosgw ceph-mon ceph-osd ceph-common python3)

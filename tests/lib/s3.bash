@@ -48,7 +48,7 @@ gone() { [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"; }
 s3() {
 	local method=$1 path=$2
 	shift 2
-	curl -sS -X "$method" --path-as-is --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+	curl -sS -X "$method" --path-as-is --aws-sigv4 "aws:amz:${S3_REGION:-us-east-1}:s3" -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
 		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$@" "$S3_URL/$path"
 }
 
