@@ -31,7 +31,7 @@ test_packages=(git bats openssl libcmocka-dev clang libclang-rt-14-dev mandoc sh
 	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 s3_packages=(radosgw ceph-mon ceph-osd ceph-common python3)
-long_packages=(obs-studio obs-plugins xvfb xauth libgl1-mesa-dri dbus)
+long_packages=(obs-studio obs-plugins xvfb xauth libgl1-mesa-dri dbus mmdebstrap)
 
 say() { printf 'pipelines.sh: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
