@@ -136,9 +136,34 @@ parse_stsd(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
 	return 0;
 }
 
+/* Empty edits, then the one that says where the media begins. */
+static void
+parse_elst(struct mp4_track *t, const uint8_t *p, const uint8_t *end, uint32_t movie)
+{
+	size_t each = 12;
+	uint32_t count;
+	int64_t dur, at, empty = 0;
+
+	if (end - p < 8)
+		return;
+	each = *p == 1 ? 20 : 12;
+	count = get_be32(p + 4);
+	for (p += 8; count && (size_t)(end - p) >= each; count--, p += each) {
+		dur = each == 20 ? (int64_t)(get_be64(p) & INT64_MAX) : (int64_t)get_be32(p);
+		at = each == 20 ? (int64_t)get_be64(p + 8) : (int32_t)get_be32(p + 4);
+		if (dur / MP4_EDIT_MAX_S > movie || at / MP4_EDIT_MAX_S > t->timescale)
+			return;
+		if (at >= 0) {
+			t->begins = at - (movie ? (int64_t)((double)empty / movie * t->timescale) : 0);
+			return;
+		}
+		empty = dur;
+	}
+}
+
 /* 1: a track for us, 0: one that is neither sound nor picture. */
 static int
-parse_trak(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
+parse_trak(struct mp4_track *t, const uint8_t *p, const uint8_t *end, uint32_t movie)
 {
 	static const uint32_t path[] = { FOURCC('m', 'i', 'n', 'f'), FOURCC('s', 't', 'b', 'l'),
 		FOURCC('s', 't', 's', 'd') };
@@ -164,6 +189,8 @@ parse_trak(struct mp4_track *t, const uint8_t *p, const uint8_t *end)
 		return 0;
 	if (!t->timescale || t->timescale > MP4_TIMESCALE_MAX || !t->id)
 		return -EBADMSG;
+	if (find(p, end, FOURCC('e', 'd', 't', 's'), &in, &after) > 0 && find(in, after, FOURCC('e', 'l', 's', 't'), &in, &after) > 0)
+		parse_elst(t, in, after, movie);
 	in = mdia;
 	after = mdia_end;
 	for (i = 0; i < sizeof(path) / sizeof(*path); i++)
@@ -200,7 +227,7 @@ int
 mp4_init_parse(const uint8_t *p, size_t n, struct mp4_init *init)
 {
 	const uint8_t *moov, *moov_end, *in, *after;
-	uint32_t type;
+	uint32_t type, movie = 0;
 	int r;
 
 	memset(init, 0, sizeof(*init));
@@ -208,12 +235,14 @@ mp4_init_parse(const uint8_t *p, size_t n, struct mp4_init *init)
 		return -EMSGSIZE;
 	if (find(p, p + n, FOURCC('m', 'o', 'o', 'v'), &moov, &moov_end) <= 0)
 		return -EBADMSG;
+	if (find(moov, moov_end, FOURCC('m', 'v', 'h', 'd'), &in, &after) > 0 && after - in >= 24)
+		movie = get_be32(in + (*in == 1 ? 20 : 12));
 	for (p = moov; (r = next_box(&p, moov_end, &type, &in, &after)) > 0;) {
 		if (type != FOURCC('t', 'r', 'a', 'k'))
 			continue;
 		if (init->count == MP4_TRACKS_MAX)
 			return -EMSGSIZE;
-		if ((r = parse_trak(&init->track[init->count], in, after)) < 0)
+		if ((r = parse_trak(&init->track[init->count], in, after, movie)) < 0)
 			return r;
 		init->count += r;
 	}

@@ -8,7 +8,7 @@
  * Owner:  everything borrows the bytes that were given.
  * Errors: -EBADMSG for what is malformed, -EMSGSIZE for what is over a limit below, -ENOMSG for
  *         an init segment without a track of sound or picture.
- * Spec:   ISO/IEC 14496-12 4.2, 8.3, 8.5, 8.8; 14496-14 5.6 (esds).
+ * Spec:   ISO/IEC 14496-12 4.2, 8.2.2, 8.3, 8.5, 8.6.6, 8.8; 14496-14 5.6 (esds).
  */
 #ifndef LV_MP4READ_H
 #define LV_MP4READ_H
@@ -24,6 +24,7 @@
 #define MP4_SAMPLES_MAX 200000    /* of a moof */
 #define MP4_ENTRY_MAX 65536       /* bytes of a sample entry */
 #define MP4_TIMESCALE_MAX 1000000000
+#define MP4_EDIT_MAX_S 3600       /* a longer edit is passed over */
 #define MP4_TIME_MAX ((int64_t)1 << 53)
 
 #define MP4_HEAD 16 /* bytes that are enough for mp4_box */
@@ -43,6 +44,7 @@ struct mp4_track {
 	const uint8_t *config; /* avcC, hvcC, av1C or vpcC, or the AudioSpecificConfig; NULL: another */
 	size_t config_size;
 	uint32_t dur, size, flags; /* of samples that say nothing of their own */
+	int64_t begins; /* by its edit list: its media time at the file's time zero */
 };
 
 struct mp4_init {

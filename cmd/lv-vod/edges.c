@@ -18,7 +18,6 @@ edges_start(struct edges *s, const char *with)
 	int i, fd, r = 0;
 
 	memset(s, 0, sizeof(*s));
-	s->named = with;
 	for (i = 0; !r && i < 2; i++) {
 		/* Parameter sets with numbers of their own can lie beside the publisher's in one sample entry. */
 		if (snprintf(text, sizeof(text), "%s%s -bf 0 -enc_time_base:v -1 -an -v fatal", with ? with : EDGES_WITH,
@@ -64,7 +63,7 @@ encode(struct edges *s, int i, const struct rung *rung, struct recording_options
 
 /* Where the key frames are between which nothing has to be encoded. */
 static int
-look(const struct edges *s, const struct rung *rung, const struct recording_options *how, struct recording_cut *cut)
+look(const struct rung *rung, const struct recording_options *how, struct recording_cut *cut)
 {
 	struct recording_options own = *how;
 	struct recording *r;
@@ -76,8 +75,8 @@ look(const struct edges *s, const struct rung *rung, const struct recording_opti
 		return e;
 	e = recording_scan(r);
 	*cut = r->cut;
-	if ((e == 0 || e == -ENODATA) && r->lane[0].media.track) /* there may be none */
-		e = s->named || r->lane[0].media.track->codec == FOURCC('a', 'v', 'c', '1') ? 0 : -ENOTSUP;
+	if ((e == 0 || e == -ENODATA) && r->lane[0].media.track) /* there may be nothing between */
+		e = r->lane[0].media.track->codec == FOURCC('a', 'v', 'c', '1') ? 0 : -ENOTSUP;
 	recording_free(&r);
 	return e;
 }
@@ -90,7 +89,7 @@ edges_make(struct edges *s, const struct rung *rung, struct recording_options *h
 
 	if (!rung->picture)
 		return 0; /* frames of sound are as exact as can be */
-	if ((e = look(s, rung, how, &cut)) < 0)
+	if ((e = look(rung, how, &cut)) < 0)
 		return e;
 	how->exact = true;
 	if (cut.begins && (e = encode(s, 0, rung, *how, how->from_s, cut.begin_s)) < 0)

@@ -4,7 +4,7 @@
  *
  * Shape:  edges_start before the sandbox; edges_make, which fills the options of the recording that
  *         is wanted; edges_free when it has been written.
- * Errors: -errno; -ENOTSUP: a codec whose encoder has to be named; -EPROTO when ffmpeg failed.
+ * Errors: -errno; -ENOTSUP: the picture is not H.264; -EPROTO when ffmpeg failed.
  */
 #ifndef LV_VOD_EDGES_H
 #define LV_VOD_EDGES_H
@@ -19,7 +19,6 @@ struct edges {
 	struct encode encode[2]; /* of the begin, of the end */
 	struct segment segment[2];
 	struct buf bytes[2];
-	bool named; /* the encoder was */
 };
 
 int edges_start(struct edges *, const char *with); /* NULL: EDGES_WITH */

@@ -332,7 +332,7 @@ cut_edges(const struct rung *rung, struct recording_options *how)
 
 	check_service(e);
 	if (e == -ENOTSUP)
-		die(EX_USAGE, 0, "--exact: the picture is not H.264: name an encoder of its kind by --encode-with");
+		die(EX_USAGE, 0, "--exact: the picture is not H.264; --reencode is exact too");
 	if (e == -EPROTO)
 		die(EX_IOERR, 0, "ffmpeg could not encode the edges: %s is not written", out_path);
 	if (e < 0 && e != -ENODATA) /* of which the recording itself will tell */

@@ -108,6 +108,7 @@ load_moof(struct media *m, struct mp4_walk *w, const uint8_t *moof, size_t n, ui
 	while ((r = mp4_walk_next(w, &s)) > 0) {
 		if (s.track != track || m->truncated || !s.size)
 			continue;
+		s.dts -= m->track->begins;
 		if (s.offset > size || s.size > size - s.offset)
 			m->truncated = true;
 		else if (m->count && s.dts < m->sample[m->count - 1].dts)

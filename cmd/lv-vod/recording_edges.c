@@ -149,7 +149,8 @@ put_edge(struct recording *r, int which, double at_s, int32_t delay)
 	struct lane *l = &r->lane[0];
 	struct media *m = &r->edge[which];
 	struct held was = r->held;
-	int64_t begin = r->zero + rec_ticks(l, at_s), end;
+	int64_t begin = r->zero + rec_ticks(l, at_s) - delay, end;
+	int32_t first = m->count ? m->sample[0].cts : 0;
 	size_t i;
 	int e;
 
@@ -164,8 +165,8 @@ put_edge(struct recording *r, int which, double at_s, int32_t delay)
 		end = rescale(at->dts + at->dur, m->track->timescale, l->timescale);
 		at->dts = rescale(at->dts, m->track->timescale, l->timescale);
 		at->dur = (uint32_t)(end - at->dts);
-		at->dts += begin - delay;
-		at->cts = delay;
+		at->dts += begin;
+		at->cts = delay + (int32_t)rescale(at->cts - first, m->track->timescale, l->timescale);
 	}
 	r->held.picture = r->how.edge[which];
 	r->held.p = m->sample;

@@ -387,6 +387,33 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	run -64 lv-vod --jobs 99 "$ARCHIVE" -o c.mp4
 }
 
+@test "fragmented MP4, another's, of other codecs: HEVC, AV1 and VP9, AC-3, Opus and FLAC; and sound alone" {
+	of() { # NAME CODING...
+		ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=160x90:r=30 -f lavfi -i sine=r=48000 -t 4 -pix_fmt yuv420p "${@:2}" \
+			-strict -2 "$1.mp4" 2>/dev/null
+		mkdir "$1"
+		ffmpeg -v error -i "$1.mp4" -c copy -strict -2 -f hls -hls_time 1 -hls_list_size 0 -hls_segment_type fmp4 "$1/index.m3u8"
+		lv-vod "$1" -o "$1.vod.mp4" --report r.json 2>err
+		[ "$(jq -c .found r.json)" = '[]' ] || { cat r.json; return 1; }
+		cmp <(frames "$1.vod.mp4" v) <(frames "$1.mp4" v)
+		cmp <(frames "$1.vod.mp4" a) <(frames "$1.mp4" a)
+		decodes "$1.vod.mp4"
+		lasts "$1.vod.mp4" 4
+	}
+	of hevc -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=30:pools=1 -tag:v hvc1 -c:a ac3
+	of av1 -c:v libaom-av1 -usage realtime -cpu-used 8 -g 30 -c:a libopus
+	of vp9 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -c:a flac
+	lv-vod hevc --from 0.5 --to 3.2 -o cut.mp4
+	[ "$(pictures cut.mp4 | wc -l)" = 81 ]
+	lasts cut.mp4 2.7
+	run -64 --separate-stderr lv-vod av1 --from 0.5 --exact -o cut.mp4
+	[ "$stderr" = "lv-vod: --exact: the picture is not H.264; --reencode is exact too" ]
+	ffmpeg -v error -i av1.mp4 -vn -c copy -f hls -hls_time 1 -hls_list_size 0 -hls_segment_type fmp4 -hls_segment_filename s%d.m4s sound.m3u8
+	lv-vod sound.m3u8 -o sound.m4a
+	cmp <(frames sound.m4a a) <(frames av1.mp4 a)
+	[ "$(ffprobe -v error -show_entries stream=codec_name -of csv=p=0 sound.m4a)" = opus ]
+}
+
 @test "transport streams, lv-segment's: the same frames at the same times as from fragmented MP4" {
 	flvmark 01jdabcdef0 7 s1 end "$A" "$B" | lv-segment --dir live --archive archive --format ts
 	lv-vod archive/01jdabcdef0 -o a.mp4 --report r.json
