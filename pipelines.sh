@@ -94,18 +94,21 @@ door() {
 	# What the database misses while it is away, and who is known meanwhile.
 	[ -z "${LV_DB:-}" ] || auth+=" --state '$LV_HOME/notices' --cache-s 86400"
 	exec setsid rtmp-accept --listen "$bind:${LV_RTMP_PORT:-1935}" --run-dir "$LV_HOME/run" \
-		--auth "$auth" --events "$LV_HOME/events.ndjson" -- "$self" stream
+		--auth "$auth --metrics 'unix:$LV_HOME/run/lv-auth.metrics'" --metrics "unix:$LV_HOME/run/rtmp-accept.metrics" \
+		--events "$LV_HOME/events.ndjson" -- "$self" stream
 }
 chat() {
 	exec setsid lv-chatd --listen "$bind:${LV_CHAT_PORT:-8090}" --token-secret "$LV_HOME/chat.secret" \
-		${LV_REDIS:+--redis "$LV_REDIS"} ${LV_DB:+--db "$LV_DB"} --events "$LV_HOME/events.ndjson"
+		${LV_REDIS:+--redis "$LV_REDIS"} ${LV_DB:+--db "$LV_DB"} \
+		--metrics "unix:$LV_HOME/run/lv-chatd.metrics" --events "$LV_HOME/events.ndjson"
 }
 # Followers hear of a broadcast: the database knows them, Redis has their inboxes.
 followers() {
 	local me=$BASHPID
 	trap 'exit 0' TERM
 	tail -n +1 -f --pid="$me" "$LV_HOME/events.ndjson" | jq --unbuffered -c 'select(.event == "broadcast.started")' |
-		lv-notify --db "$LV_DB" --redis "$LV_REDIS" --events "$LV_HOME/events.ndjson" &
+		lv-notify --db "$LV_DB" --redis "$LV_REDIS" --metrics "unix:$LV_HOME/run/lv-notify.metrics" \
+			--events "$LV_HOME/events.ndjson" &
 	wait "$!"
 }
 # A PostgreSQL and a Redis of our own, on sockets that are this user's alone; their data is kept.
@@ -151,7 +154,12 @@ within_20_s() {
 }
 origin() {
 	exec setsid lv-serve --root "$LV_HOME" --listen "$bind:${LV_HTTP_PORT:-8080}" --archive --chat ":$(port_of lv-chatd)" \
-		--events "$LV_HOME/events.ndjson"
+		--metrics "unix:$LV_HOME/run/lv-serve.metrics" --events "$LV_HOME/events.ndjson"
+}
+# The figures of what comes and goes with a stream; for lv-stat, which asks everybody in run.
+figures() {
+	local me=$BASHPID
+	exec lv-stat --metrics "unix:$LV_HOME/run/events.metrics" - < <(exec tail -n +1 -f --pid="$me" "$LV_HOME/events.ndjson")
 }
 # A recording of each broadcast that has ended, one after another and behind everything else; those
 # that were missed, too.
@@ -197,7 +205,7 @@ pusher() {
 		key=(--credentials "$LV_HOME/s3.key")
 	fi
 	exec setsid lv-s3push --root "$LV_HOME" --dest "$dest" "${key[@]}" --expire-s 600 --exclude 'software/*' \
-		--events "$LV_HOME/events.ndjson"
+		--metrics "unix:$LV_HOME/run/lv-s3push.metrics" --events "$LV_HOME/events.ndjson"
 }
 store_url() {
 	local tries
@@ -219,7 +227,7 @@ picture() {
 port_of() {
 	local port tries
 	for ((tries = 0; tries < 200; tries++)); do
-		port=$(jq -r "select(.event == \"server.ready\" and .src == \"$1\").port" \
+		port=$(jq -r "select(.event == \"server.ready\" and .src == \"$1\" and .proto != \"metrics\").port" \
 			"$LV_HOME/events.ndjson" 2>/dev/null | tail -n 1)
 		[ -z "$port" ] || { echo "$port"; return; }
 		sleep 0.05
@@ -240,7 +248,7 @@ start() { # NAME: one of the functions above, in the background
 stop() {
 	local what pid
 	trap '' INT TERM
-	for what in picture door recorder followers chat origin pusher store redis postgres; do
+	for what in picture door recorder followers chat origin pusher store figures redis postgres; do
 		for pid in "${pids[@]}"; do
 			[ "${job[$pid]}" = "$what" ] || continue
 			kill "$pid" 2>/dev/null || :
@@ -270,6 +278,7 @@ run() {
 	echo $$ >"$LV_HOME/run/up.pid"
 	limits
 	: >"$LV_HOME/events.ndjson"
+	rm -f "$LV_HOME"/run/*.metrics # of those that were killed
 	trap stop EXIT
 	trap 'exit 0' INT TERM
 	stores
@@ -283,6 +292,7 @@ run() {
 	start chat
 	start origin
 	start recorder
+	start figures
 	rm -f "$LV_HOME/.s3/url"
 	[ "${LV_S3:-}" != local ] || start store
 	[ -z "${LV_S3:-}" ] || start pusher
@@ -352,7 +362,7 @@ status() {
 	pid=$(up_pid)
 	[ -n "$pid" ] || { echo "nothing runs in $LV_HOME"; return 1; }
 	echo "running since $(ps -o lstart= -p "$pid"), process $pid, in $LV_HOME"
-	curl -sf "http://127.0.0.1:$(port_of lv-serve)/streams.json" | jq .
+	lv-stat --once "$LV_HOME/run"
 }
 
 down() {

@@ -105,19 +105,25 @@ on_input(struct ev_loop *loop, ev_io *w, int events)
 static void
 fill_self(struct metrics *m, int64_t now_ms)
 {
-	const struct source *s;
-
 	metricsd_process(m);
-	metrics_family(m, "lv_unit_up", METRICS_GAUGE, "1 for a command that answers.");
-	for (s = sources_first(); s; s = s->next)
-		metrics_sample(m, s->up, "unit", s->unit, NULL);
 	if (self.tally)
 		tally_fill(self.tally, m, now_ms);
 }
 
 static void
+fill_units(struct metrics *m)
+{
+	const struct source *s;
+
+	metrics_family(m, "lv_unit_up", METRICS_GAUGE, "1 for a command that answers.");
+	for (s = sources_first(); s; s = s->next)
+		metrics_sample(m, s->up, "unit", s->unit, NULL);
+}
+
+static void
 merge_all(const struct metrics *own)
 {
+	struct metrics units = { .out.max = METRICS_BYTES };
 	struct merge merge = { 0 };
 	const struct source *s;
 	int r = 0;
@@ -125,7 +131,11 @@ merge_all(const struct metrics *own)
 	for (s = sources_first(); s; s = s->next)
 		if (s->up && (r = merge_take(&merge, s->unit, s->text, s->len)) == -EBADMSG)
 			warning(0, "%s tells no metrics that we can read", s->unit);
+	fill_units(&units);
 	r = merge_take(&merge, SELF, (const char *)buf_data(&own->out), buf_len(&own->out));
+	if (!r)
+		r = merge_take(&merge, "", (const char *)buf_data(&units.out), buf_len(&units.out));
+	buf_free(&units.out);
 	buf_clear(&self.merged);
 	if (r < 0 || (r = merge_text(&merge, &self.merged)) < 0)
 		complain(r, "cannot tell all together");

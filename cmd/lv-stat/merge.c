@@ -52,16 +52,18 @@ take_head(struct family *f, const struct metricsread_line *l)
 	buf_printf(&f->head, "# %s %s %.*s\n", type ? "TYPE" : "HELP", l->name, (int)l->text_len, l->text);
 }
 
+/* What comes from another lv-stat has a unit already, in front: that is one of this one's. */
 static void
 take_sample(struct family *f, const char *unit, const struct metricsread_line *l)
 {
+	static const char inner[] = "unit=\"";
+	bool nested = l->labels_len > strlen(inner) && !memcmp(l->labels, inner, strlen(inner));
+	const char *labels = nested ? l->labels + strlen(inner) : l->labels;
+	size_t n = l->labels_len - (size_t)(labels - l->labels);
 	struct buf *b = &f->samples;
-	char named[METRICSREAD_NAME];
 
-	buf_printf(b, "%s{", l->name);
-	if (!metricsread_label(l, "unit", named, sizeof(named))) /* else it says by itself whose it is */
-		buf_printf(b, "unit=\"%s\"%s", unit, l->labels_len ? "," : "");
-	buf_append(b, l->labels, l->labels_len);
+	buf_printf(b, "%s{%s%s%s%s", l->name, inner, unit, !nested ? "\"" : *unit ? "/" : "", !nested && n ? "," : "");
+	buf_append(b, labels, n);
 	buf_append(b, "} ", 2);
 	buf_append(b, l->text, l->text_len);
 	buf_append(b, "\n", 1);

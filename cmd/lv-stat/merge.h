@@ -2,7 +2,8 @@
  * merge: what several commands tell, as one text: each family once, each sample with the label unit, which
  * says whose it is.  No I/O.
  *
- * Shape:  take for each command, then text, then free.
+ * Shape:  take for each command, then text, then free.  What comes from another lv-stat has a unit, and
+ *         gets "UNIT/" in front of it; UNIT "" leaves it as it is.
  * Errors: take gives 0, -EBADMSG for what is no such text (what came before stays), -ENOMEM.
  */
 #ifndef LV_STAT_MERGE_H

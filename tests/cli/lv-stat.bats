@@ -119,6 +119,12 @@ event() { # AGE-S SRC EVENT FIELDS
 	eventually 10 scraped_has all 'lv_unit_up{unit="three"} 1'
 	lv-stat --once run | jq -es 'map(select(.unit)) | map(.unit) == ["three", "two"] and all(.up and .command == "lv-serve" and
 		.memory_bytes > 100000)'
+	lv-stat --once --textfile nested.prom "unix:$PWD/all" run
+	promtool check metrics <nested.prom
+	[ -z "$(grep -v '^#' nested.prom | sed 's/ [^ ]*$//' | sort | uniq -d)" ]
+	grep -q '^process_start_time_seconds{unit="all/two"} ' nested.prom
+	grep -q '^lv_unit_up{unit="all/two"} 1$' nested.prom
+	grep -q '^lv_unit_up{unit="two"} 1$' nested.prom
 	lv-stat --once "unix:$PWD/all" run/two.metrics | jq -es 'map(select(.stream == "alice")) | .[0].viewers == 2' # both tell of it
 }
 scraped_lacks() { scrape "$1" >/dev/null && ! has "$2" >/dev/null; }

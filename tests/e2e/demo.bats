@@ -39,7 +39,8 @@ nothing_left() { ! of_ours; }
 	done
 	eventually 15 curl -sf -o /dev/null "$url/live/main/poster.jpg"
 	run -0 "$ROOT/pipelines.sh" status
-	[[ $output == *'"stream": "main"'* ]]
+	[[ $output == *'"stream":"main","live":true,'* ]]
+	[ "$(grep -c '"up":true' <<<"$output")" = 5 ] # the door, its judge, chat, origin, and what the events tell
 	run -75 "$ROOT/pipelines.sh" up
 	[[ $output == *"already running"* ]]
 	run -0 "$ROOT/pipelines.sh" down
