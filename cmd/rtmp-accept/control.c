@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -22,6 +20,7 @@
 #include "fdio.h"
 #include "health.h"
 #include "json.h"
+#include "local.h"
 
 #define TALKS 16
 #define LINE_BYTES (16 << 10)
@@ -36,10 +35,8 @@ static struct talk {
 	char id[65]; /* of the request that is being answered */
 } talks[TALKS];
 
-static int listener = -1, folder = -1;
+static struct local listener = { .fd = -1 };
 static ev_io accepts;
-static char name[64];
-static struct stat identity;
 static int64_t began_ms;
 
 static void
@@ -377,35 +374,6 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 		begin(fd, fd);
 }
 
-static int
-listen_at(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const char *slash = strrchr(path, '/');
-	char dir[4096], temp[80];
-	mode_t mask;
-	int r = 0;
-
-	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-	if (snprintf(name, sizeof(name), "%s", slash ? slash + 1 : path) >= (int)sizeof(name))
-		return -ENAMETOOLONG;
-	snprintf(temp, sizeof(temp), ".%s.%d", name, (int)getpid());
-	folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (folder < 0 || listener < 0)
-		return -errno;
-	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/%s", folder, temp) >=
-		(int)sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	mask = umask(0177);
-	/* Whoever was there before may be a door that has not left yet: the name is ours from now on. */
-	if (bind(listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 || listen(listener, TALKS) < 0 ||
-		fstatat(folder, temp, &identity, 0) < 0 || renameat(folder, temp, folder, name) < 0)
-		r = -errno;
-	umask(mask);
-	return r;
-}
-
 void
 control_open(const char *where)
 {
@@ -422,16 +390,15 @@ control_open(const char *where)
 		where = NULL;
 	}
 	snprintf(path, sizeof(path), "%s/control", door.run_dir);
-	if ((r = listen_at(where ? where : path)) < 0)
+	if ((r = local_listen(&listener, where ? where : path, SOCK_STREAM, 0600, TALKS)) < 0)
 		die(EX_CANTCREAT, r, "cannot make %s", where ? where : path);
-	ev_io_init(&accepts, on_accept, listener, EV_READ);
+	ev_io_init(&accepts, on_accept, listener.fd, EV_READ);
 	ev_io_start(door.loop, &accepts);
 }
 
 void
 control_close(void)
 {
-	struct stat st;
 	int i;
 
 	for (i = 0; i < TALKS; i++)
@@ -440,7 +407,5 @@ control_close(void)
 			if (talks[i].open)
 				end(&talks[i]);
 		}
-	if (listener >= 0 && !fstatat(folder, name, &st, 0) && st.st_ino == identity.st_ino &&
-		st.st_dev == identity.st_dev)
-		unlinkat(folder, name, 0);
+	local_close(&listener);
 }

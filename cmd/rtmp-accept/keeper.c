@@ -15,9 +15,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -25,6 +23,7 @@
 #include "clock.h"
 #include "die.h"
 #include "json.h"
+#include "local.h"
 #include "lean.h"
 #include "passfd.h"
 #include "sig.h"
@@ -45,9 +44,8 @@ struct keeper keeper = { .media = -1 };
 /* What is waited for: the doors by their numbers, then these. */
 enum { LISTENER = DOORS, SIGNALS, MEDIA, PROGRAM, SOURCES };
 
-static int doors[DOORS], door = -1, listener = -1, signals = -1, run_dir = -1, sources = -1;
-static struct stat socket_id;
-static char socket_name[72];
+static struct local listener = { .fd = -1 };
+static int doors[DOORS], door = -1, signals = -1, run_dir = -1, sources = -1;
 static struct keep_notice notices[NOTICES];
 static int nnotices;
 static bool said_started; /* broadcast.started */
@@ -286,7 +284,7 @@ hear_door(int i)
 static void
 take_door(void)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC), i = 0;
+	int fd = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC), i = 0;
 
 	if (fd < 0)
 		return;
@@ -300,43 +298,20 @@ take_door(void)
 	watch(fd, (uint32_t)i, EPOLLIN);
 }
 
-/*
- * A name of our own first, so that whoever connects to the stream's finds somebody listening.
- * The folder is said by its descriptor: a socket's name has room for 107 bytes.
- */
 static void
 open_socket(void)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	const struct keep_hello *h = &keeper.hello;
-	char temp[96];
-	int r = 0;
+	char path[sizeof(h->run_dir) + 72];
+	int r;
 
-	snprintf(temp, sizeof(temp), ".%s.%d", h->stream, (int)getpid());
-	snprintf(socket_name, sizeof(socket_name), "%s.sock", h->stream);
 	run_dir = open(h->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (run_dir < 0 || snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d/%s", run_dir,
-			temp) >= (int)sizeof(sun.sun_path) || listener < 0 ||
-		bind(listener, (struct sockaddr *)&sun, sizeof(sun)) < 0 || chmod(sun.sun_path, 0600) < 0 ||
-		listen(listener, DOORS) < 0 || fstatat(run_dir, temp, &socket_id, 0) < 0 ||
-		renameat(run_dir, temp, run_dir, socket_name) < 0)
-		r = -errno;
-	if (listener >= 0)
-		watch(listener, LISTENER, EPOLLIN);
-	if (r < 0) /* the broadcast is worth more than a door that could be restarted */
-		warning(r, "cannot make %s/%s: no other door can adopt this broadcast", h->run_dir,
-			socket_name);
-}
-
-static void
-remove_socket(void)
-{
-	struct stat st;
-
-	if (!fstatat(run_dir, socket_name, &st, 0) && st.st_ino == socket_id.st_ino &&
-		st.st_dev == socket_id.st_dev)
-		unlinkat(run_dir, socket_name, 0);
+	snprintf(path, sizeof(path), "%s/%s.sock", h->run_dir, h->stream);
+	if ((r = local_listen(&listener, path, SOCK_SEQPACKET, 0600, DOORS)) < 0)
+		/* the broadcast is worth more than a door that could be restarted */
+		warning(r, "cannot make %s: no other door can adopt this broadcast", path);
+	else
+		watch(listener.fd, LISTENER, EPOLLIN);
 }
 
 /* ---- the life of the broadcast ---- */
@@ -365,7 +340,7 @@ goodbye(void)
 	snprintf(bye.reason, sizeof(bye.reason), "%s", keeper.reason);
 	if (door >= 0)
 		send(door, &bye, sizeof(bye), MSG_NOSIGNAL);
-	remove_socket();
+	local_close(&listener);
 	events_close(1000);
 	exit(EX_OK);
 }
