@@ -16,26 +16,25 @@ put(struct metrics *m, const char *s)
 	buf_append(&m->out, s, strlen(s));
 }
 
-/* Whatever is special is escaped; quotes only in a label's value. */
+/* Whatever is special is escaped; quotes only in a label's value.  Most text has nothing of it. */
 static void
 put_escaped(struct metrics *m, const char *s, bool quotes)
 {
-	size_t n = strlen(s), len;
+	const char *end = s + strlen(s), *plain = s;
 	uint32_t code;
+	size_t len;
 
-	for (; n; s += len, n -= len) {
-		len = text_char(s, n, &code);
-		if (!len) {
-			put(m, "\xef\xbf\xbd");
-			len = 1;
-		} else if (*s == '\n') {
-			put(m, "\\n");
-		} else {
-			if (*s == '\\' || (quotes && *s == '"'))
-				put(m, "\\");
-			buf_append(&m->out, s, len);
+	while (s < end) {
+		len = text_char(s, (size_t)(end - s), &code);
+		if (len && *s != '\n' && *s != '\\' && !(quotes && *s == '"')) {
+			s += len;
+			continue;
 		}
+		buf_append(&m->out, plain, (size_t)(s - plain));
+		put(m, !len ? "\xef\xbf\xbd" : *s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+		plain = ++s;
 	}
+	buf_append(&m->out, plain, (size_t)(end - plain));
 }
 
 static void
