@@ -3,7 +3,7 @@
  *
  * Shape:  new with what was read of the input already; next until 0, each appending FLV bytes.
  * Owner:  read gives bytes, 0 at the end, or -errno.
- * Errors: -EBADMSG when it is no media, -ENOTSUP for codecs that FLV cannot hold (why says so).
+ * Errors: -EBADMSG when it is no media, -ENOTSUP for codecs that Enhanced RTMP has no name for (why says so).
  */
 #ifndef LV_FOREIGN_H
 #define LV_FOREIGN_H

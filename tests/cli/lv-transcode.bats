@@ -237,6 +237,32 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	done
 }
 
+@test "other containers come in with any codec that Enhanced RTMP names, and the source passes" {
+	local source=(-nostdin -v error -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -t 4) c f
+	ffmpeg "${source[@]}" -pix_fmt yuv420p10 -c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=60 -c:a ac3 hevc.ts
+	ffmpeg -nostdin -v error -i hevc.ts -c copy hevc.mkv
+	ffmpeg "${source[@]}" -pix_fmt yuv420p -c:v libaom-av1 -usage realtime -cpu-used 8 -g 60 -c:a flac av1.mkv
+	ffmpeg "${source[@]}" -pix_fmt yuv420p -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -c:a libopus vp9.webm
+	for c in hevc.ts:hevc:ac3 hevc.mkv:hevc:ac3 av1.mkv:av1:flac vp9.webm:vp9:opus; do
+		f=${c%%:*}
+		lv-transcode --rung source --rung r=160x90@30:100k:64k <"$f" >out.flv
+		rung out.flv source
+		rung out.flv r
+		[ "$(ffprobe -v error -show_entries stream=codec_name -of csv=p=0 out.flv.source.mkv | xargs)" = "$(tr : ' ' <<<"${c#*:}")" ]
+		ffmpeg -nostdin -v error -i "$f" -map 0 -f framemd5 - | awk -F, '!/^#/ { print $1, $6 }' | sort >want
+		ffmpeg -nostdin -v error -i out.flv.source.mkv -map 0 -f framemd5 - 2>err | awk -F, '!/^#/ { print $1, $6 }' | sort >got
+		[ "$(grep -c ^0 got)" = 120 ]
+		diff <(grep ^0 want) <(grep ^0 got) >/dev/null || { echo "$c"; false; }
+		[ "$(times out.flv.r.mkv v | wc -l)" = 120 ]
+		times out.flv.source.mkv v | diff <(times out.flv.r.mkv v) -
+		lv-segment --dir "live/$f" <out.flv
+		ffmpeg -nostdin -v error -i "live/$f/source/index.m3u8" -f framemd5 - | awk -F, '!/^#/ { print 0, $6 }' | sort | diff <(grep ^0 want) - >/dev/null
+	done
+	ffmpeg "${source[@]}" -c:v mpeg2video -c:a mp2 mpeg2.ts
+	run -65 --separate-stderr lv-transcode <mpeg2.ts
+	[[ $stderr == *"it holds mpeg2video, for which Enhanced RTMP has no name"* ]]
+}
+
 @test "an encoder that cannot be opened is replaced, and it is said" {
 	lv-transcode --events ev --rung r=320x180@30:300k:64k:encoder=no_such <"$IN/small.flv" 2>err >out.flv
 	grep -q 'warning: rung r: the encoder no_such cannot be opened: libx264 instead' err
