@@ -10,12 +10,16 @@ setup_file() {
 	echo '*spoiler*' >"$BATS_FILE_TMPDIR/suspect"
 	printf '%s\n' 'Kappa /player/icon.svg' 'Gone /player/gone.png' >"$BATS_FILE_TMPDIR/emotes"
 	lists=(--hold "$BATS_FILE_TMPDIR/suspect" --emotes "$BATS_FILE_TMPDIR/emotes")
+	redis-server --port 0 --unixsocket "$BATS_FILE_TMPDIR/redis.sock" --dir "$BATS_FILE_TMPDIR" --save '' >/dev/null 3>&- &
+	echo $! >"$BATS_FILE_TMPDIR/redis"
+	eventually 10 redis_is_there
+	lists+=(--redis "unix:$BATS_FILE_TMPDIR/redis.sock")
 	lv-chatd --listen 127.0.0.1:0 --token-secret "$secret" --events "$BATS_FILE_TMPDIR/chat" "${lists[@]}" 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/chatd"
 	CHAT=$(wait_event "$BATS_FILE_TMPDIR/chat" 10 '.event == "server.ready"' | jq .port)
 	export CHAT
 	site_open demo --chat ":$CHAT"
-	cat "$BATS_FILE_TMPDIR/chatd" >>"$DIR/pids"
+	cat "$BATS_FILE_TMPDIR/chatd" "$BATS_FILE_TMPDIR/redis" >>"$DIR/pids"
 	token() { lv-auth token demo --token-secret "$secret" "$@"; }
 	(umask 077 && token --user 9 --name Ann --role mod >"$DIR/ann" && token --user 2 --name Zoë >"$DIR/zoe")
 	browser_open
@@ -25,6 +29,7 @@ setup_file() {
 
 teardown_file() { [ ! -e "$DIR/pids" ] || site_close; }
 
+redis_is_there() { redis-cli -s "$BATS_FILE_TMPDIR/redis.sock" ping >/dev/null 2>&1; }
 zoe() { lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/zoe" "$@"; }
 talk() { in_page '[...document.querySelectorAll("#talk .said")].map((l) => l.querySelector("b").textContent + ": " + l.querySelector(".text").textContent).join("\n")'; }
 said() { [ "$(talk)" = "$1" ]; }
@@ -82,7 +87,87 @@ said() { [ "$(talk)" = "$1" ]; }
 	[ "$status" != 0 ]
 }
 
+@test "slow mode: the button counts down after one's own message" {
+	(umask 077 && lv-auth token demo --token-secret "$DIR/secret" --user 5 --name Eve >"$DIR/eve")
+	go "about:blank"
+	go "$URL/watch/demo#token=$(cat "$DIR/eve")"
+	eventually 20 page_is '!document.getElementById("text").disabled'
+	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" modes demo slow=3 >/dev/null
+	eventually 10 page_is 'document.getElementById("modes").textContent == "slow: 3 s"'
+	in_page '(document.getElementById("text").value = "slowly", document.getElementById("send").click(), 0)' >/dev/null
+	eventually 10 page_is 'document.getElementById("send").disabled && /^[123] s$/.test(document.getElementById("send").textContent)'
+	eventually 10 page_is '!document.getElementById("send").disabled && document.getElementById("send").textContent == "Send"'
+	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" modes demo slow=off >/dev/null
+}
+
+@test "a stream that the viewer follows begins: it is told, and a touch goes there; not for the page's own" {
+	local redis=(redis-cli -s "$BATS_FILE_TMPDIR/redis.sock")
+	listening() { [ "$("${redis[@]}" pubsub numsub notify:5 | tail -n 1)" = 1 ]; }
+	eventually 20 listening
+	"${redis[@]}" publish notify:5 '{"type":"stream_started","stream":"demo"}' >/dev/null
+	"${redis[@]}" publish notify:5 '{"type":"stream_started","stream":"bob"}' >/dev/null
+	eventually 10 page_is 'document.querySelector(".began a")?.textContent == "bob is live. Watch"'
+	in_page '(document.querySelector(".began a").click(), 0)' >/dev/null
+	eventually 20 page_is 'location.pathname == "/watch/bob"'
+	# on the list of streams too
+	go "$URL/"
+	carol_begins() { # told again until the new page listens too
+		"${redis[@]}" publish notify:5 '{"type":"stream_started","stream":"carol"}' >/dev/null
+		page_is 'document.querySelector(".began a")?.pathname == "/watch/carol"'
+	}
+	eventually 20 carol_begins
+}
+
+@test "after a sleep, when the old connection is dead and does not know it, the page goes on where it was" {
+	local hole
+	"$ROOT/tests/lib/hole.py" "$CHAT" >"$DIR/hole" 3>&- &
+	hole=$!
+	echo "$hole" >>"$DIR/pids"
+	eventually 10 test -s "$DIR/hole"
+	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events.2" --chat ":$(cat "$DIR/hole")" 3>&- &
+	echo $! >>"$DIR/pids"
+	go "http://127.0.0.1:$(wait_event "$DIR/events.2" 10 '.event=="server.ready"' | jq .port)/watch/demo"
+	eventually 20 page_is 'document.getElementById("watching").textContent != ""'
+	kill -USR1 "$hole"
+	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" send demo <<<'while you slept'
+	sleep 10 # so long a silence is not looked into
+	in_page '(window.dispatchEvent(new Event("online")), 0)' >/dev/null
+	ended_with() { [[ $(talk) == *"Ann: $1" ]]; }
+	eventually 20 ended_with 'while you slept'
+	[ "$(talk | grep -c 'while you slept')" = 1 ]
+}
+
+@test "fifty messages a second on a telephone leave the page most of its time" {
+	(umask 077 && lv-auth token demo --token-secret "$DIR/secret" --user bot --role service >"$DIR/bot")
+	screen 390 844
+	go "$URL/watch/demo"
+	eventually 20 page_is 'document.getElementById("watching").textContent != ""'
+	busy() { driver POST /goog/cdp/execute '{"cmd":"Performance.getMetrics","params":{}}' |
+		jq '.value.metrics | map({(.name): .value}) | add | [.Timestamp, .TaskDuration, .ScriptDuration, .LayoutDuration + .RecalcStyleDuration]' -c; }
+	driver POST /goog/cdp/execute '{"cmd":"Performance.enable","params":{}}' >/dev/null
+	in_page '(window.frames_ = [], (function f(t) { frames_.push(t); requestAnimationFrame(f); })(performance.now()), 0)' >/dev/null
+	local before after
+	before=$(busy)
+	for i in {1..300}; do
+		echo '{"type":"message","text":"number '"$i"' of those that come fifty a second, long enough for two lines"}'
+		sleep 0.018
+	done | lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/bot" "do" demo >/dev/null
+	after=$(busy)
+	last_is() { [[ $(talk) == *"number 300 of"* ]]; }
+	eventually 20 last_is
+	local share
+	share=$(jq -n --argjson a "$before" --argjson b "$after" '($b[1] - $a[1]) / ($b[0] - $a[0])')
+	echo "# main thread busy $(jq -n "$share * 100 | floor") %, frames: $(in_page '(() => {
+		const d = frames_.slice(1).map((t, i) => t - frames_[i]).sort((a, b) => a - b);
+		return `${d.length}, half within ${d[d.length >> 1].toFixed(1)} ms, 95 of 100 within ${d[Math.floor(d.length * .95)].toFixed(1)} ms`; })()')" >&3
+	jq -en "$share < 0.5"
+}
+
 @test "after the server has gone and come back the page is there again by itself" {
+	screen 390 844
+	go "about:blank"
+	go "$URL/watch/demo#token=$(cat "$DIR/ann")"
+	eventually 20 page_is '!document.getElementById("text").disabled'
 	kill "$(cat "$DIR/chatd")"
 	eventually 10 page_is 'document.getElementById("text").disabled'
 	lv-chatd --listen "127.0.0.1:$CHAT" --token-secret "$DIR/secret" 3>&- &

@@ -1,5 +1,8 @@
 // The room beside the picture. Text is set as text only; who somebody is, the server says.
+import { notify, socket_of, take_token } from '/player/notify.js';
+
 const KEEP = 300; // lines on the page
+const QUIET_MS = 10000; // after so long without a word a connection may be dead and not know it
 const $ = (id) => document.getElementById(id);
 
 const lines = new Map(); // by the message's id
@@ -15,16 +18,9 @@ let chosen = null; // the message whose buttons are shown
 let answering = '';
 let ref = 0;
 let drawn = 0;
-
-// A link of the site may bring the viewer's token behind a #, which no server sees.
-function take_token() {
-	const given = new URLSearchParams(location.hash.slice(1)).get('token');
-	if (given) {
-		sessionStorage.setItem('lv-token', given);
-		history.replaceState(null, '', location.pathname + location.search);
-	}
-	token = sessionStorage.getItem('lv-token') ?? '';
-}
+let slow = 0; // seconds between two messages of a viewer
+let heard_at = 0;
+let coming = 0; // the timer of the next attempt
 
 function element(name, className, text) {
 	const e = document.createElement(name);
@@ -169,6 +165,7 @@ function pin(m) {
 }
 
 function modes(m) {
+	slow = m.slow;
 	const on = [m.slow > 0 && `slow: ${m.slow} s`, m.followers >= 0 && 'followers', m.subs && 'subscribers', m.emote && 'emotes',
 		m.unique && 'no repetitions', m.links && m.links !== 'all' && 'no links'].filter(Boolean);
 	$('modes').textContent = on.join(', ');
@@ -188,6 +185,7 @@ function wait(ms) {
 }
 
 function heard(m) {
+	heard_at = Date.now();
 	if (m.id && m.type !== 'notice' && m.type !== 'held') // those may be older than what follows
 		offset = m.id;
 	switch (m.type) {
@@ -241,6 +239,8 @@ function heard(m) {
 		if ($('held').childElementCount)
 			unhold((l) => m.type === 'clear' || l.dataset.id === m.held ||
 				((m.type === 'ban' || m.type === 'timeout') && l.dataset.user === m.user));
+		if (slow > 0 && me?.role === 'viewer' && m.user === me.user && (m.type === 'message' || m.type === 'emote') && Date.now() - m.ts < 2000)
+			wait(m.ts + slow * 1000 - Date.now());
 		later(m);
 	}
 }
@@ -260,8 +260,22 @@ function enter() {
 		me = null;
 		$('text').disabled = $('send').disabled = true;
 		hint('The chat is away; it comes back by itself.');
-		setTimeout(enter, advice.retryMs ?? Math.random() * Math.min(30000, 1000 * 2 ** failures++));
+		coming = setTimeout(enter, advice.retryMs ?? Math.random() * Math.min(30000, 1000 * 2 ** failures++));
 	};
+}
+
+// After a sleep, or in another network, the old connection may be gone without a word: the new one goes on
+// where it was.
+function awake() {
+	if (document.hidden || Date.now() - heard_at < QUIET_MS || socket?.readyState === WebSocket.CONNECTING)
+		return;
+	if (socket) {
+		socket.onclose = socket.onmessage = null;
+		socket.close();
+	}
+	clearTimeout(coming);
+	heard_at = Date.now();
+	enter();
 }
 
 function say(o) {
@@ -285,6 +299,15 @@ const acts = {
 };
 
 function wire() {
+	document.addEventListener('visibilitychange', awake);
+	window.addEventListener('online', awake);
+	window.addEventListener('pageshow', (event) => { if (event.persisted) awake(); });
+	let ticked = Date.now();
+	setInterval(() => { // the machine itself slept
+		if (Date.now() - ticked > 3 * QUIET_MS)
+			awake();
+		ticked = Date.now();
+	}, QUIET_MS);
 	$('say').addEventListener('submit', (event) => {
 		event.preventDefault();
 		const text = $('text').value.trim();
@@ -320,13 +343,12 @@ function wire() {
 
 // where: a path here, :PORT of this host, or the whole address.
 export function chat(stream, where) {
-	const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-	address = where.startsWith('/') ? `${scheme}//${location.host}${where}`
-		: where.startsWith(':') ? `${scheme}//${location.hostname}${where}/chat` : where;
+	address = socket_of(where, 'chat');
 	$('chat').dataset.stream = stream;
 	$('chat').hidden = false;
 	document.body.classList.add('talks');
-	take_token();
+	token = take_token();
 	wire();
 	enter();
+	notify(where, stream);
 }

@@ -56,3 +56,7 @@ async function remember() {
 
 look();
 remember();
+fetch('/site.json').then((reply) => reply.json()).then(async (site) => {
+	if (site.chat)
+		(await import('/player/notify.js')).notify(site.chat);
+}).catch(() => {}); // nobody tells then
