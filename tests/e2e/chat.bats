@@ -21,7 +21,8 @@ setup_file() {
 	site_open demo --chat ":$CHAT"
 	cat "$BATS_FILE_TMPDIR/chatd" "$BATS_FILE_TMPDIR/redis" >>"$DIR/pids"
 	token() { lv-auth token demo --token-secret "$secret" "$@"; }
-	(umask 077 && token --user 9 --name Ann --role mod >"$DIR/ann" && token --user 2 --name Zoë >"$DIR/zoe")
+	(umask 077 && token --user 9 --name Ann --role mod >"$DIR/ann" && token --user 2 --name Zoë >"$DIR/zoe" &&
+		token --user 5 --name Eve >"$DIR/eve" && token --user bot --role service >"$DIR/bot")
 	browser_open
 	go "$URL/watch/demo#token=$(cat "$DIR/ann")"
 	eventually 20 page_is '!document.getElementById("text").disabled'
@@ -29,6 +30,11 @@ setup_file() {
 
 teardown_file() { [ ! -e "$DIR/pids" ] || site_close; }
 
+as() { # the page, by a link of the site for that person
+	go "about:blank"
+	go "$URL/watch/demo#token=$(cat "$DIR/$1")"
+	eventually 20 page_is '!document.getElementById("text").disabled'
+}
 redis_is_there() { redis-cli -s "$BATS_FILE_TMPDIR/redis.sock" ping >/dev/null 2>&1; }
 zoe() { lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/zoe" "$@"; }
 talk() { in_page '[...document.querySelectorAll("#talk .said")].map((l) => l.querySelector("b").textContent + ": " + l.querySelector(".text").textContent).join("\n")'; }
@@ -88,10 +94,7 @@ said() { [ "$(talk)" = "$1" ]; }
 }
 
 @test "slow mode: the button counts down after one's own message" {
-	(umask 077 && lv-auth token demo --token-secret "$DIR/secret" --user 5 --name Eve >"$DIR/eve")
-	go "about:blank"
-	go "$URL/watch/demo#token=$(cat "$DIR/eve")"
-	eventually 20 page_is '!document.getElementById("text").disabled'
+	as eve
 	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" modes demo slow=3 >/dev/null
 	eventually 10 page_is 'document.getElementById("modes").textContent == "slow: 3 s"'
 	in_page '(document.getElementById("text").value = "slowly", document.getElementById("send").click(), 0)' >/dev/null
@@ -102,6 +105,7 @@ said() { [ "$(talk)" = "$1" ]; }
 
 @test "a stream that the viewer follows begins: it is told, and a touch goes there; not for the page's own" {
 	local redis=(redis-cli -s "$BATS_FILE_TMPDIR/redis.sock")
+	as eve
 	listening() { [ "$("${redis[@]}" pubsub numsub notify:5 | tail -n 1)" = 1 ]; }
 	eventually 20 listening
 	"${redis[@]}" publish notify:5 '{"type":"stream_started","stream":"demo"}' >/dev/null
@@ -138,7 +142,6 @@ said() { [ "$(talk)" = "$1" ]; }
 }
 
 @test "fifty messages a second on a telephone leave the page most of its time" {
-	(umask 077 && lv-auth token demo --token-secret "$DIR/secret" --user bot --role service >"$DIR/bot")
 	screen 390 844
 	go "$URL/watch/demo"
 	eventually 20 page_is 'document.getElementById("watching").textContent != ""'
@@ -165,9 +168,7 @@ said() { [ "$(talk)" = "$1" ]; }
 
 @test "after the server has gone and come back the page is there again by itself" {
 	screen 390 844
-	go "about:blank"
-	go "$URL/watch/demo#token=$(cat "$DIR/ann")"
-	eventually 20 page_is '!document.getElementById("text").disabled'
+	as ann
 	kill "$(cat "$DIR/chatd")"
 	eventually 10 page_is 'document.getElementById("text").disabled'
 	lv-chatd --listen "127.0.0.1:$CHAT" --token-secret "$DIR/secret" 3>&- &
