@@ -11,11 +11,27 @@
 #include <hiredis/adapters/libev.h>
 
 #include "redis_url.h"
+#include "table.h"
 
 #include "clock.h"
 
 #define RETRY_FIRST_S 0.1
 #define RETRY_MAX_S 5.0
+/*
+ * hiredis 0.14 fails an assertion when an answer to SUBSCRIBE comes after the last channel was left: one is
+ * never left.
+ */
+#define ALWAYS "lv:always"
+
+/*
+ * A channel whose UNSUBSCRIBE is not answered yet.  hiredis forgets the channel at the answer, with whatever was
+ * asked for it meanwhile: to subscribe again waits for that.
+ */
+struct leaving {
+	struct table_item item;
+	bool again;
+	char channel[];
+};
 
 struct redis {
 	struct redis_config config;
@@ -25,6 +41,7 @@ struct redis {
 	int there;                        /* how many of the two are connected */
 	bool up, away, asked, ending;     /* away: and it was told; asked: a ping is not answered yet */
 	double retry_s;
+	struct table leaving;
 	ev_timer retry, watch;
 };
 
@@ -47,6 +64,7 @@ link_break(struct redis *r, const char *why)
 	r->up = r->asked = false;
 	r->away = true;
 	r->there = 0;
+	table_empty(&r->leaving, free);
 	ev_timer_stop(r->loop, &r->watch);
 	if (talk)
 		redisAsyncFree(talk); /* every command is answered with NULL */
@@ -95,6 +113,7 @@ on_there(const redisAsyncContext *c, int status)
 	} else if (++r->there == 2) {
 		r->up = true;
 		r->away = false;
+		redis_subscribe(r, ALWAYS);
 		r->config.up(r->config.ctx);
 	}
 }
@@ -214,6 +233,19 @@ redis_retry(struct redis *r, const char *why)
 }
 
 static void
+left(struct redis *r, const char *channel)
+{
+	struct leaving *l = table_find(&r->leaving, channel);
+	bool again = l && l->again;
+
+	if (l)
+		table_drop(&r->leaving, &l->item);
+	free(l);
+	if (again)
+		redis_subscribe(r, channel);
+}
+
+static void
 on_heard(redisAsyncContext *c, void *reply, void *about)
 {
 	const struct redis_reply *message = reply;
@@ -228,7 +260,11 @@ on_heard(redisAsyncContext *c, void *reply, void *about)
 	channel = redis_text(redis_item(message, 1), &n);
 	if (!kind || !channel)
 		return;
-	if (!strcmp(kind, "subscribe"))
+	if (!strcmp(kind, "unsubscribe"))
+		left(r, channel);
+	else if (!strcmp(channel, ALWAYS))
+		return;
+	else if (!strcmp(kind, "subscribe"))
 		r->config.subscribed(r->config.ctx, channel);
 	else if (!strcmp(kind, "message") && (text = redis_text(redis_item(message, 2), &n)))
 		r->config.heard(r->config.ctx, channel, text, n);
@@ -237,14 +273,30 @@ on_heard(redisAsyncContext *c, void *reply, void *about)
 void
 redis_subscribe(struct redis *r, const char *channel)
 {
-	if (r->up)
+	struct leaving *l = table_find(&r->leaving, channel);
+
+	if (l)
+		l->again = true;
+	else if (r->up)
 		redisAsyncCommand(r->listen, on_heard, NULL, "SUBSCRIBE %s", channel);
 }
 
 void
 redis_unsubscribe(struct redis *r, const char *channel)
 {
-	if (r->up)
+	struct leaving *l = table_find(&r->leaving, channel);
+	size_t n = strlen(channel) + 1;
+
+	if (l) {
+		l->again = false;
+		return;
+	}
+	if (!r->up || !(l = calloc(1, sizeof(*l) + n)))
+		return; /* it is heard on and ignored */
+	memcpy(l->channel, channel, n);
+	if (table_add(&r->leaving, &l->item, l->channel) < 0)
+		free(l);
+	else
 		redisAsyncCommand(r->listen, NULL, NULL, "UNSUBSCRIBE %s", channel);
 }
 

@@ -1024,6 +1024,12 @@ async def notify():
     await one.send(json.dumps({"type": "message", "text": "x"}))
     same(json.loads(await one.recv())["notice"], "unknown_type")
     await again.close()
+    # a page that is loaded anew leaves and comes back at once: it hears on
+    for _ in range(10):
+        await two.close()
+        two, none = await follow("2")
+    r.call("publish", "notify:2", json.dumps({"type": "stream_started", "stream": "anew"}))
+    same(json.loads(await asyncio.wait_for(two.recv(), PATIENCE))["stream"], "anew")
     # over a restart of Redis
     await r.end()
     await s.event("redis.away")

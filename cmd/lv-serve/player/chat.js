@@ -215,8 +215,9 @@ function heard(m) {
 		break;
 	case 'notice':
 		if (m.notice === 'token_refused' || m.notice === 'token_expired') {
-			sessionStorage.removeItem('lv-token');
 			token = '';
+			if (m.notice === 'token_expired') // a refused one may be good in another room
+				sessionStorage.removeItem('lv-token');
 		}
 		hint(m.message ?? m.notice);
 		break;
