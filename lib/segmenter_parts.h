@@ -58,6 +58,7 @@ struct entry { /* one track's part of a listed segment */
 
 struct segment {
 	int64_t n, pts, dur, wall_ms; /* pts and dur in HZ */
+	int64_t longest; /* HZ: of the lists that it was in */
 	char file[BASE + 40]; /* in the folder of each track */
 	bool discontinuity, independent;
 	struct entry entry[TRACKS_MAX];

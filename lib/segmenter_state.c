@@ -54,12 +54,15 @@ seg_drop_first(struct segmenter *g)
 {
 	struct segment old = g->list[0];
 	char path[2 * NAME + 64];
-	int64_t when_ms, longest = 0;
+	int64_t when_ms, all = 0;
 	int i;
 
 	for (i = 0; i < g->listed; i++)
-		longest += g->list[i].dur;
-	when_ms = clock_wall_ms() + (old.dur + longest) / 90 + g->target_s * 1000;
+		all += g->list[i].dur;
+	for (i = 0; i < g->listed; i++) /* of the lists that a segment was in, the longest counts */
+		if (g->list[i].longest < all)
+			g->list[i].longest = all;
+	when_ms = clock_wall_ms() + (old.dur + g->list[0].longest) / 90 + g->target_s * 1000;
 	g->listed--;
 	memmove(g->list, g->list + 1, (size_t)g->listed * sizeof(*g->list));
 	if (old.discontinuity)

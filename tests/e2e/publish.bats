@@ -356,6 +356,40 @@ all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' 
 	diff <(frames "$CLIP") <(frames out.flv)
 }
 
+@test "ten thousand silent connections cost no processes and do not disturb who publishes; one that talks costs little" {
+	(($(ulimit -Hn) >= 12000)) || skip "not with $(ulimit -Hn) open files"
+	ulimit -n "$(ulimit -Hn)"
+	open_door --max-connections 20000 --max-pending 20000 --publish-ms 60000 -- sh -c 'cat >/dev/null'
+	rtmp-load -t 6 "$CLIP" "$port" live "$(cat alice)" >load 3>&- &
+	local load=$!
+	wait_event events 10 '.event=="publish.started"' >/dev/null
+	PYTHONPATH=$ROOT/tests/lib PYTHONDONTWRITEBYTECODE=1 PORT=$port timeout 60 python3 - <<-'END' 3>&- &
+		from rtmp import *
+		silent = [socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))) for i in range(10000)]
+		p = Peer()
+		p.shake()
+		p.send(command("connect", 1, {"app": "live"}))
+		p.expect("_result")
+		open("there", "w").close()
+		while not os.path.exists("enough"):
+		    time.sleep(0.05)
+	END
+	local crowd=$! pid kb
+	eventually 30 test -e there
+	[ "$(pgrep -c -P "$door")" -le 4 ] # two sessions, a keeper, lv-auth
+	[[ $BUILD = *asan* ]] || for pid in $(pgrep -P "$door" rtmp-session); do
+		kb=$(awk '/^Private_/ { s += $2 } END { print s }' "/proc/$pid/smaps_rollup")
+		echo "a session: $kb KB"
+		((kb <= 256))
+	done
+	wait "$load"
+	cat load
+	jq -e '.began == 1 and .lost == 0' load
+	touch enough
+	wait "$crowd"
+	wait_event events 10 '.event=="publish.ended" and .frames>=180 and .reason=="unpublished"' >/dev/null
+}
+
 @test "two thousand silent connections keep nobody out for long, and are told why they go" {
 	ulimit -n 4096
 	open_door --publish-ms 1000 -- sh -c 'cat >/dev/null'
