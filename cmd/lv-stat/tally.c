@@ -53,7 +53,7 @@ struct tally {
 	struct table streams;
 	struct metrics_histogram durations;
 	uint64_t events, faulty, uncounted, lost; /* lost: as events.dropped tells */
-	uint64_t ended, recordings;               /* broadcasts; of lv-vod */
+	uint64_t ended, recordings, unrecorded;   /* broadcasts; of lv-vod */
 	int64_t recorded_ms;
 };
 
@@ -237,6 +237,8 @@ take_whole(struct tally *t, const char *event, const json_t *o, int64_t at_ms)
 	} else if (!strcmp(event, "vod.ready")) {
 		t->recordings++;
 		t->recorded_ms = at_ms;
+	} else if (!strcmp(event, "vod.failed")) {
+		t->unrecorded++;
 	} else {
 		return !strcmp(text_of(o, "src"), "lv-vod"); /* of a stream, but not as it airs */
 	}
@@ -313,6 +315,7 @@ tally_fill(struct tally *t, struct metrics *m, int64_t now_ms)
 	metrics_histogram(m, &t->durations, NULL);
 	metrics_counter(m, "lv_broadcasts_ended_total", (double)t->ended, "Broadcasts that are over.");
 	metrics_counter(m, "lv_vod_recordings_total", (double)t->recordings, "Recordings that lv-vod made.");
+	metrics_counter(m, "lv_vod_failures_total", (double)t->unrecorded, "Recordings that lv-vod could not make.");
 	if (t->recorded_ms)
 		metrics_gauge(m, "lv_vod_last_success_timestamp_seconds", (double)t->recorded_ms / 1000,
 			"When it made the last one, as Unix time.");

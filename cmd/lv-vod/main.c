@@ -254,6 +254,22 @@ out:
 			close(fds[n]);
 }
 
+/* However it ends: who waits for a recording hears that there is none, and the status says whether to try again. */
+static void
+tell_failure(int status, void *arg)
+{
+	struct event ev;
+
+	(void)arg;
+	if (!status || !out_path)
+		return;
+	event_begin(&ev, "vod.failed");
+	event_str(&ev, "path", out_path);
+	event_int(&ev, "status", status);
+	event_send(&ev);
+	events_close(500);
+}
+
 static bool drawn; /* a bar stands on the terminal's last line */
 
 static void
@@ -441,6 +457,7 @@ main(int argc, char **argv)
 	opt_mixed = true;
 	sources = opt_parse(argc, argv, options, "SOURCE...", 0, -1);
 	check_options(sources, &how);
+	on_exit(tell_failure, NULL);
 	sig_setup();
 	store_setup(&bucket);
 	if (jobs && (r = jobs_enter(jobs)) < 0) {

@@ -62,6 +62,7 @@ event() { # AGE-S SRC EVENT FIELDS
 		event 30 rtmp-accept broadcast.started '"stream":"again","broadcast":"b4","origin_ms":'$origin
 		event 29 rtmp-accept broadcast.ended '"stream":"again","broadcast":"b3"'
 		event 100 lv-segment segment.written '"stream":"silent","broadcast":"b2","track":"source","seq":1,"pts_ms":0,"dur_ms":2000,"size_bytes":1'
+		event 5 lv-vod vod.failed '"path":"x","status":75'
 		event 5 lv-vod vod.ready '"stream":"over","broadcast":"b2","path":"x"'
 		event 5 lv-serve events.dropped '"count":5'
 		echo '{"no":"event"}'
@@ -84,6 +85,7 @@ event() { # AGE-S SRC EVENT FIELDS
 	has 'lv_tee_readers{unit="lv-stat",stream="alice"} 1'
 	has 'lv_tee_dropped_bytes_total{unit="lv-stat",stream="alice"} 1000'
 	has 'lv_vod_recordings_total{unit="lv-stat"} 1'
+	has 'lv_vod_failures_total{unit="lv-stat"} 1'
 	has 'lv_broadcasts_ended_total{unit="lv-stat"} 2'
 	has 'lv_events_dropped_total{unit="lv-stat"} 5'
 	has 'lv_events_faulty_total{unit="lv-stat"} 3'
