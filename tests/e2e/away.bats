@@ -23,6 +23,37 @@ publish() {
 	echo $! >>"$DIR/pids"
 }
 
+buffered() { # what the page has in front of it, in seconds
+	in_page '((v) => v.buffered.length ? v.buffered.end(v.buffered.length - 1) - v.currentTime : 0)(document.querySelector("video"))'
+}
+six_seconds() { awk -v b="$(buffered)" 'BEGIN { exit !(b >= 6) }'; }
+gone_on() { page_is "document.querySelector('video').currentTime > $1"; }
+
+@test "kill -9 of each process of the stream: a player with six seconds in its buffer shows no stall" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	[ -n "${LONG:-}" ] || skip "in tests/run --long"
+	local victim door at
+	door=$(sed -n 2p "$DIR/pids")
+	go "$URL/watch/demo"
+	eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 60'
+	in_page '(Object.assign(window.lv.hls.config, { liveSyncDurationCount: 5 }), document.querySelector("video").currentTime -= 4, 0)' >/dev/null
+	for victim in lv-transcode lv-segment bash rtmp-session rtmp-keeper; do
+		eventually 40 six_seconds
+		in_page '((v) => { let since; window.stood = 0; v.onwaiting = () => { since ??= performance.now(); };
+			v.onplaying = () => { window.stood += since ? performance.now() - since : 0; since = undefined; }; })
+			(document.querySelector("video"))' >/dev/null
+		at=$(in_page 'document.querySelector("video").currentTime')
+		kill -9 "$(below "$door" "$victim" | head -n 1)"
+		if [[ $victim == rtmp-* ]]; then # its publisher reconnects, as OBS does
+			eventually 10 gone "$(cat "$DIR/publisher")" || kill "$(cat "$DIR/publisher")"
+			publish
+		fi
+		eventually 30 gone_on "$at + 12"
+		echo "# $victim: the picture stood still for $(in_page 'Math.round(window.stood)') ms" >&3
+		page_is 'window.stood < 400' # where the publisher had to come back, a jump over what is nowhere
+	done
+}
+
 # What this page plays while the publisher is away for $AWAY seconds and when it is back: on and on, or,
 # with "again", from a list that it had to load again.
 comes_through() {

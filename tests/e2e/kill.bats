@@ -43,21 +43,7 @@ publish() {
 	publishers+=("$!")
 }
 
-ours() { # NAME: the processes of that name below the door
-	local pid all=" $door " more=1
-	while ((more)); do
-		more=0
-		while read -r pid parent; do
-			if [[ $all == *" $parent "* && $all != *" $pid "* ]]; then
-				all+="$pid "
-				more=1
-			fi
-		done < <(ps -eo pid=,ppid=)
-	done
-	for pid in $all; do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$1" ] || echo "$pid"
-	done
-}
+ours() { below "$door" "$1"; }
 
 written() { # STREAM: how many segments of its source
 	jq -s "[.[] | select(.event == \"segment.written\" and .stream == \"$1\" and .track == \"source\")] | length" events

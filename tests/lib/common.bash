@@ -7,3 +7,20 @@ export ROOT BUILD PATH="$BUILD/bin:$BUILD/bench:$PATH"
 export LC_ALL=C.UTF-8
 # shellcheck source=tests/lib/wait.bash
 source "$ROOT/tests/lib/wait.bash"
+
+# below PID NAME: the processes of that name among its descendants, and itself.
+below() {
+	local pid parent all=" $1 " more=1
+	while ((more)); do
+		more=0
+		while read -r pid parent; do
+			if [[ $all == *" $parent "* && $all != *" $pid "* ]]; then
+				all+="$pid "
+				more=1
+			fi
+		done < <(ps -eo pid=,ppid=)
+	done
+	for pid in $all; do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$2" ] || echo "$pid"
+	done
+}
