@@ -16,9 +16,16 @@
 #define VHOST "__defaultVhost__"
 
 static const char *const formats[] = { "srs", "nginx", "json" };
-static const char *const srs_calls[] = { "on_publish", "on_unpublish", "on_play", "on_stop", "on_hls" };
-static const char *const nginx_calls[] = { "publish", "publish_done", "play", "play_done", NULL };
-static const char *const our_calls[] = { "publish", "unpublish", "play", "stop", "hls" };
+static const char *const calls[HOOK_CALLS][3] = {
+	[HOOK_PUBLISH] = { "on_publish", "publish", "publish" },
+	[HOOK_UNPUBLISH] = { "on_unpublish", "publish_done", "unpublish" },
+	[HOOK_PLAY] = { "on_play", "play", "play" },
+	[HOOK_STOP] = { "on_stop", "play_done", "stop" },
+	[HOOK_HLS] = { "on_hls", NULL, "hls" },
+	[HOOK_DVR] = { "on_dvr", "record_done", "dvr" },
+	[HOOK_CONNECT] = { "on_connect", "connect", "connect" },
+	[HOOK_CLOSE] = { "on_close", "disconnect", "close" },
+};
 
 int
 hook_format(const char *name)
@@ -36,6 +43,12 @@ hook_type(enum hook_format format)
 {
 	return format == HOOK_NGINX ? "Content-Type: application/x-www-form-urlencoded" :
 		"Content-Type: application/json";
+}
+
+const char *
+hook_call_name(enum hook_format format, enum hook_call call)
+{
+	return calls[call][format];
 }
 
 static const char *
@@ -72,18 +85,28 @@ srs_body(char *text, enum hook_call call, const struct hook_facts *f)
 	json_begin(&j, text, HOOK_TEXT);
 	json_str(&j, "server_id", or_empty(f->server));
 	json_str(&j, "service_id", or_empty(f->server));
-	json_str(&j, "action", srs_calls[call]);
+	json_str(&j, "action", calls[call][HOOK_SRS]);
 	json_str(&j, "client_id", or_empty(f->client));
 	json_str(&j, "ip", address(ip, f->remote));
 	json_str(&j, "vhost", VHOST);
 	json_str(&j, "app", or_empty(f->app));
 	json_str(&j, "tcUrl", or_empty(f->tcurl));
-	json_str(&j, "stream", or_empty(f->stream));
-	json_str(&j, "param", param);
-	json_str(&j, "stream_url", url);
-	json_str(&j, "stream_id", or_empty(f->broadcast));
-	if (call == HOOK_PLAY)
+	if (call != HOOK_CONNECT && call != HOOK_CLOSE) {
+		json_str(&j, "stream", or_empty(f->stream));
+		json_str(&j, "param", param);
+		json_str(&j, "stream_url", url);
+		json_str(&j, "stream_id", or_empty(f->broadcast));
+	}
+	if (call == HOOK_PLAY || call == HOOK_CONNECT)
 		json_str(&j, "pageUrl", "");
+	if (call == HOOK_CLOSE) {
+		json_int(&j, "send_bytes", 0);
+		json_int(&j, "recv_bytes", f->received);
+	}
+	if (call == HOOK_DVR) {
+		json_str(&j, "cwd", or_empty(f->cwd));
+		json_str(&j, "file", or_empty(f->file));
+	}
 	if (call == HOOK_HLS) {
 		json_num(&j, "duration", (double)f->dur_ms / 1000, 3);
 		json_str(&j, "cwd", or_empty(f->cwd));
@@ -102,7 +125,7 @@ our_body(char *text, enum hook_call call, const struct hook_facts *f)
 	struct json j;
 
 	json_begin(&j, text, HOOK_TEXT);
-	json_str(&j, "ask", our_calls[call]);
+	json_str(&j, "ask", calls[call][HOOK_JSON]);
 	json_str(&j, "stream", f->stream);
 	json_str(&j, "app", f->app);
 	json_str(&j, "query", f->query);
@@ -132,7 +155,7 @@ static bool
 reserved(const char *name, size_t n)
 {
 	static const char *const names[] = { "app", "flashver", "swfurl", "tcurl", "pageurl", "addr", "clientid",
-		"call", "name", "type", "path", "recorder", "time", "timestamp" };
+		"call", "name", "type", "path", "recorder", "time", "timestamp", "start", "duration", "reset", "epoch" };
 	size_t i;
 
 	if (memchr(name, '%', n) || memchr(name, '+', n)) /* another spelling */
@@ -158,10 +181,17 @@ nginx_body(char *text, enum hook_call call, const struct hook_facts *f)
 	put_field(&b, "pageurl", NULL);
 	put_field(&b, "addr", address(ip, f->remote));
 	put_field(&b, "clientid", f->client);
-	put_field(&b, "call", nginx_calls[call]);
-	put_field(&b, "name", f->stream);
+	put_field(&b, "call", calls[call][HOOK_NGINX]);
+	if (call == HOOK_DVR)
+		put_field(&b, "recorder", NULL);
+	if (call != HOOK_CONNECT && call != HOOK_CLOSE)
+		put_field(&b, "name", f->stream);
 	if (call == HOOK_PUBLISH)
 		put_field(&b, "type", "live");
+	if (call == HOOK_PLAY)
+		buf_printf(&b, "&start=0&duration=0&reset=0");
+	if (call == HOOK_DVR)
+		put_field(&b, "path", f->file);
 	for (s = or_empty(f->query); *s; s = *end ? end + 1 : end) {
 		end = s + strcspn(s, "&;");
 		if (end > s && !reserved(s, strcspn(s, "=&;")))

@@ -87,7 +87,7 @@ finish(struct call *c, CURLcode code)
 	if (!r.error)
 		curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
 	r.status = (int)status;
-	r.why = r.error && c->barred ? "its address is a private one" :
+	r.why = r.error && c->barred ? "its address is a private one, which --hook-private permits" :
 		r.error == -EMSGSIZE ? "its answer is too long" :
 		r.error ? (c->why[0] ? c->why : curl_easy_strerror(code)) : "";
 	r.size = buf_len(&c->response);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <ev.h>
-#include <jansson.h>
 
 #include "clock.h"
 #include "die.h"
@@ -18,6 +17,7 @@
 #include "queue.h"
 #include "sig.h"
 #include "whole.h"
+#include "words.h"
 
 #define LINE_MAX_BYTES (64 << 10)
 #define ANSWER_MS 10000
@@ -27,11 +27,13 @@
 #define LAST_MS 5000        /* for what waits in memory when the input has ended */
 #define ID_TEXT 48
 
-static char *format_name, *secret_path, *ca_path, *queue_path, *cwd, **only;
+static char *format_name, *call_name, *secret_path, *ca_path, *queue_path, *cwd, **only;
 static int private, queue_mb = 16;
 
 static const struct poptOption options[] = {
 	{ "format", 'f', POPT_ARG_STRING, &format_name, 0, "in the words of srs, nginx or json (json)", "FORMAT" },
+	{ "call", 'C', POPT_ARG_STRING, &call_name, 0, "srs, nginx: tell only of this call, as on_close or record_done",
+		"NAME" },
 	{ "event", 'E', POPT_ARG_ARGV, &only, 0, "only events of this NAME; may be repeated", "NAME" },
 	{ "queue", 'Q', POPT_ARG_STRING, &queue_path, 0, "keep what waits in FILE as well", "FILE" },
 	{ "queue-mb", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &queue_mb, 0, "of it at most N MB", "N" },
@@ -44,17 +46,11 @@ static const struct poptOption options[] = {
 	OPT_COMMON
 };
 
-static const struct {
-	const char *event;
-	enum hook_call call;
-} calls[] = { { "publish.started", HOOK_PUBLISH }, { "publish.ended", HOOK_UNPUBLISH },
-	{ "play.started", HOOK_PLAY }, { "play.ended", HOOK_STOP }, { "segment.written", HOOK_HLS } };
-
 static struct {
 	struct ev_loop *loop;
 	struct http *http;
 	const char *url;
-	enum hook_format format;
+	struct words words;
 	struct buf in, secret;
 	struct queue queue;
 	ev_io input;
@@ -64,77 +60,10 @@ static struct {
 	struct metrics_counts outcomes; /* of posts */
 	int64_t dropped;
 	int64_t wait_ms, first_try_ms; /* first_try: of what is at the front; 0 for not yet */
-	char body[HOOK_TEXT], server[128], id[ID_TEXT], signature[HOOK_SIGNATURE];
+	char body[HOOK_TEXT], id[ID_TEXT], signature[HOOK_SIGNATURE];
 } hook;
 
 static void deliver(void);
-
-static const char *
-text_of(const json_t *o, const char *name)
-{
-	return json_string_value(json_object_get(o, name));
-}
-
-static bool
-call_of(const char *event, enum hook_call *call)
-{
-	size_t i;
-
-	for (i = 0; event && i < sizeof(calls) / sizeof(*calls); i++)
-		if (!strcmp(event, calls[i].event)) {
-			*call = calls[i].call;
-			return hook.format == HOOK_SRS || (hook.format == HOOK_NGINX && *call != HOOK_HLS);
-		}
-	return false;
-}
-
-static bool
-asked_for(const char *event)
-{
-	char **name;
-
-	for (name = only; name && *name; name++)
-		if (!strcmp(*name, event))
-			return true;
-	return !only;
-}
-
-/* An event that the back end would hear of: 1; of no interest: 0; no event: -EBADMSG. */
-static int
-wanted(const char *line, size_t n)
-{
-	json_t *o = json_loadb(line, n, 0, NULL);
-	const char *event = text_of(o, "event");
-	enum hook_call call;
-	int r = !event ? -EBADMSG : asked_for(event) && (hook.format == HOOK_JSON || call_of(event, &call));
-
-	json_decref(o);
-	return r;
-}
-
-/* The body of an event in another's words; its length, or -EBADMSG. */
-static int
-translate(const char *line, size_t n)
-{
-	json_t *o = json_loadb(line, n, 0, NULL);
-	const char *stream = text_of(o, "stream"), *path = text_of(o, "path"), *track = text_of(o, "track");
-	const char *app = text_of(o, "app");
-	char file[512], playlist[256];
-	enum hook_call call;
-	int r = -EBADMSG;
-
-	snprintf(file, sizeof(file), "%s/%s", stream ? stream : "", path ? path : "");
-	snprintf(playlist, sizeof(playlist), "%s/%s/index.m3u8", stream ? stream : "", track ? track : "");
-	if (call_of(text_of(o, "event"), &call))
-		r = hook_body(hook.body, hook.format, call, &(struct hook_facts){ .server = hook.server,
-			.client = text_of(o, "session"), .remote = text_of(o, "remote"), .app = app ? app : "live",
-			.stream = stream, .broadcast = text_of(o, "broadcast"), .agent = text_of(o, "client"),
-			.file = file, .playlist = playlist, .cwd = cwd,
-			.dur_ms = json_integer_value(json_object_get(o, "dur_ms")),
-			.seq = json_integer_value(json_object_get(o, "seq")) });
-	json_decref(o);
-	return r;
-}
 
 static void
 leave_when_done(void)
@@ -243,8 +172,8 @@ name_delivery(const char *line, size_t n)
 static int
 body_of(const char *line, size_t n)
 {
-	if (hook.format != HOOK_JSON)
-		return translate(line, n);
+	if (hook.words.format != HOOK_JSON)
+		return words_of(&hook.words, line, n, hook.body);
 	if (n >= sizeof(hook.body))
 		return -EMSGSIZE;
 	memcpy(hook.body, line, n);
@@ -255,7 +184,7 @@ body_of(const char *line, size_t n)
 static void
 deliver(void)
 {
-	const char *headers[] = { hook_type(hook.format), hook.id, NULL, NULL }, *line;
+	const char *headers[] = { hook_type(hook.words.format), hook.id, NULL, NULL }, *line;
 	int len = -EMSGSIZE, r;
 	size_t n;
 
@@ -301,7 +230,7 @@ take_line(const char *line, size_t n)
 
 	if (!n)
 		return;
-	if ((r = wanted(line, n)) < 0)
+	if ((r = words_wanted(&hook.words, line, n)) < 0)
 		complain(0, "a line on standard input is no event");
 	else if (r > 0 && (r = queue_add(&hook.queue, line, n)) < 0)
 		complain(r, "an event is lost");
@@ -407,7 +336,10 @@ usage_check(const char *url)
 		die(EX_USAGE, 0, "--format: srs, nginx or json");
 	if (queue_mb < 1 || queue_mb > 100)
 		die(EX_USAGE, 0, "--queue-mb %d: not between 1 and 100", queue_mb);
-	hook.format = (enum hook_format)format;
+	hook.words = (struct words){ .format = (enum hook_format)format, .only = only, .cwd = cwd };
+	if (call_name && !words_take_call(&hook.words, call_name))
+		die(EX_USAGE, 0, "--call %s: no call of --format %s that is told; \"man lv-hook\" lists them", call_name,
+			format_name ? format_name : "json");
 	hook.url = url;
 }
 
@@ -463,7 +395,7 @@ main(int argc, char **argv)
 		die(EX_NOINPUT, r, "cannot read %s", secret_path);
 	if ((status = queue_open(&hook.queue, queue_path, (size_t)queue_mb << 20)))
 		return status;
-	gethostname(hook.server, sizeof(hook.server) - 1);
+	gethostname(hook.words.server, sizeof(hook.words.server) - 1);
 	if (!(hook.loop = ev_default_loop(0)) || http_new(&hook.http, hook.loop, &(struct http_config){
 			.connections = 1, .total_ms = ANSWER_MS, .public_only = !private, .ca_file = ca_path }) < 0)
 		die(EX_OSERR, -ENOMEM, "cannot begin");

@@ -77,6 +77,35 @@ event() { # NAME FIELDS
 	[ "$(jq -c '[.facts.call, .facts.name, .facts.clientid]' asked)" = '[["publish_done"],["alice"],["s1"]]' ]
 }
 
+@test "every call of SRS and of nginx-rtmp: in one URL as the main ones, or each in its own by --call" {
+	{
+		event publish.started '"stream":"alice","broadcast":"01kat3y000","session":"s1","app":"live","remote":"203.0.113.9:7"'
+		event play.started '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc"'
+		event publish.ended '"stream":"alice","session":"s1","remote":"203.0.113.9:7","size_bytes":4711'
+		event vod.ready '"stream":"alice","broadcast":"01kat3y000","path":"archive/alice/01kat3y000/recording.mp4"'
+	} >events
+	tell() {
+		: >asked
+		lv-hook --hook-private --format "$@" <events
+	}
+	tell srs "$URL/srs"
+	[ "$(jq -r .facts.action asked | xargs)" = "on_publish on_play on_unpublish on_dvr" ]
+	jq -s -e '.[3].facts | .file == "archive/alice/01kat3y000/recording.mp4" and .stream == "alice" and .vhost == "__defaultVhost__"' asked
+	tell srs --call on_connect "$URL/srs"
+	[ "$(jq -c '.facts | [.action, .client_id, .ip, .app, .pageUrl, .stream]' asked)" = '["on_connect","s1","203.0.113.9","live","",null]' ]
+	tell srs --call on_close "$URL/srs"
+	[ "$(jq -c '.facts | [.action, .client_id, .send_bytes, .recv_bytes]' asked)" = '["on_close","s1",0,4711]' ]
+	tell nginx "$URL/nginx?token=good"
+	[ "$(jq -r '.facts.call[0]' asked | xargs)" = "publish play publish_done record_done" ]
+	jq -s -e '.[1].facts | .start == ["0"] and .duration == ["0"] and .reset == ["0"]' asked
+	jq -s -e '.[3].facts | .path == ["archive/alice/01kat3y000/recording.mp4"] and .name == ["alice"] and .recorder == [""]' asked
+	tell nginx --call disconnect "$URL/nginx?token=good"
+	[ "$(jq -c '[.facts.call, .facts.clientid, .facts.name]' asked)" = '[["disconnect"],["s1"],null]' ]
+	run -64 --separate-stderr lv-hook --format srs --call publish http://h/
+	[ "$stderr" = 'lv-hook: --call publish: no call of --format srs that is told; "man lv-hook" lists them' ]
+	run -64 lv-hook --call on_close http://h/
+}
+
 @test "a back end that fails is asked again; one that refuses is not" {
 	event some.thing '"n":1' | lv-hook --hook-private --events out "$URL/down"
 	[ "$(jq -s length asked)" = 3 ]

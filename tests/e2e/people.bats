@@ -26,38 +26,65 @@ segments() {
 	jq -s "map(select(.event == \"segment.written\" and .stream == \"$1\")) | length" events
 }
 
-@test "PostgreSQL away in mid-publish: the picture goes on, every start and end is in the table afterwards" {
-	local alice bob
+# LONG=1: for 30 s.
+@test "PostgreSQL away in mid-publish and mid-chat: picture and talk go on, every start and end is in the table afterwards" {
+	local alice bob carol away=$((${LONG:+25} + 5)) chat
 	alice=$(lv-auth --db "$DB" add alice --user 42)
 	bob=$(lv-auth --db "$DB" add bob)
+	carol=$(lv-auth --db "$DB" add carol)
 	printf '#!/bin/sh\nexec lv-segment --dir "live/$LV_STREAM" --target-ms 1000\n' >program
 	chmod +x program
 	touch events
 	rtmp-accept --listen 127.0.0.1:0 --run-dir run --grace-ms 500 --events events \
-		--auth "lv-auth --db '$DB' --state notices" -- ./program 2>door.err 3>&- &
+		--auth "lv-auth --db '$DB' --state notices --cache-s 3600" -- ./program 2>door.err 3>&- &
 	door=$!
 	port=$(wait_event events 20 '.event == "server.ready" and .proto == "rtmp"' | jq .port)
-	publish_to 8 "$alice" &
-	local alice_pid=$!
-	wait_event events 30 '.event == "segment.written" and .stream == "alice"'
-	eventually 20 eval '[ "$(pg "select state from airings")" = live ]'
-	pg_stop
-	run ! publish_to 1 "$bob"
-	wait_event events 20 '.event == "publish.refused" and .reason == "try again later"'
-	local before
-	before=$(segments alice)
-	eventually 20 eval '(($(segments alice) >= before + 3))'
-	wait "$alice_pid"
-	wait_event events 30 '.event == "broadcast.ended" and .stream == "alice"'
-	eventually 20 grep -q broadcast-ended notices
-	pg_start
-	eventually 30 eval '[ "$(pg "select status || coalesce(reason, '"''"') from live_streams")" = endedended ]'
-	[ "$(pg "select extract(epoch from ended_at - started_at) between 7 and 40 from live_streams")" = t ]
-	[ "$(pg 'select count(*), count(ended_at) from sessions')" = '1|1' ]
+	(umask 077 && head -c 32 /dev/urandom | base64 >secret && lv-auth token alice --token-secret secret --user 7 >token)
+	lv-chatd --listen 127.0.0.1:0 --token-secret secret --db "$DB" --events chat.events 2>chat.err 3>&- &
+	other=$!
+	chat=ws://127.0.0.1:$(wait_event chat.events 20 '.event == "server.ready"' | jq .port)
+	lv-chat read alice --url "$chat" >heard 2>/dev/null 3>&- &
+	redis=$! # to be ended, like the others
 	publish_to 1 "$bob"
 	wait_event events 30 '.event == "broadcast.ended" and .stream == "bob"'
-	eventually 20 eval '[ "$(pg "select string_agg(stream, '"' '"' order by id) from live_streams where status = '"'ended'"'")" = "alice bob" ]'
-	[ "$(jq -s 'map(select(.event == "publish.started")) | length' events)" = 2 ]
+	publish_to $((away + 6)) "$alice" &
+	local alice_pid=$!
+	wait_event events 30 '.event == "segment.written" and .stream == "alice"'
+	eventually 20 eval '[ "$(pg "select string_agg(state, '"' '"' order by stream) from airings")" = "live ended" ]'
+	mkfifo says
+	lv-chat send alice --url "$chat" --token-file token <says 2>/dev/null 3>&- &
+	local sender=$! n=0 before end
+	exec 7>says
+	talk() {
+		n=$((n + 1))
+		echo "line $n" >&7
+		eventually 5 grep -q "line $n\"" heard
+	}
+	talk
+	pg_stop
+	before=$(segments alice)
+	end=$((SECONDS + away))
+	run ! publish_to 1 "$carol"
+	wait_event events 20 '.event == "publish.refused" and .reason == "try again later"'
+	publish_to 1 "$bob" # who is known
+	while ((SECONDS < end)); do
+		talk
+		sleep 0.5
+	done
+	eventually 20 eval '(($(segments alice) >= before + 3))'
+	pg_start
+	talk
+	exec 7>&-
+	wait "$sender"
+	wait "$alice_pid"
+	wait_event events 30 '.event == "broadcast.ended" and .stream == "alice"'
+	eventually 30 eval '[ "$(pg "select string_agg(stream || status || reason, '"' '"' order by stream) from live_streams")" = "aliceendedended bobendedended bobendedended" ]'
+	[ "$(pg "select extract(epoch from ended_at - started_at) between $((away + 5)) and $((away + 45)) from live_streams where stream = 'alice'")" = t ]
+	[ "$(pg 'select count(*), count(ended_at), count(*) filter (where reason = '"'ended'"') from sessions')" = '3|3|3' ]
+	[ "$(jq -s 'map(select(.event == "publish.started")) | length' events)" = 3 ]
+	[ "$(jq -r 'select(.type == "message").text' heard)" = "$(seq -f 'line %.0f' "$n")" ]
+	publish_to 1 "$carol"
+	eventually 20 eval '[ "$(pg "select status from live_streams where stream = '"'carol'"'")" = ended ]'
 }
 
 @test "followers hear of a broadcast once, though its publisher drops and comes back" {
