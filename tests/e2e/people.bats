@@ -1,6 +1,7 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/postgres
+load ../lib/browser
 
 # A door on a database, and the followers of what it lets in.
 
@@ -12,7 +13,7 @@ setup() {
 
 teardown() {
 	[ -z "${LV_HOME:-}" ] || "$ROOT/pipelines.sh" down || :
-	kill ${door:-} ${other:-} ${redis:-} 2>/dev/null || :
+	kill ${door:-} ${other:-} ${redis:-} $(cat pids 2>/dev/null) 2>/dev/null || :
 	wait
 	pg_remove
 }
@@ -195,4 +196,23 @@ as_lv() {
 	grep -q "$key   (stream key)" said
 	[ "$(sql 'select count(*) from live_streams')" = 1 ]
 	[ "$(inbox)" = 1 ]
+}
+
+@test "the page hands its query on to who says who may watch: in Chromium it is denied without, and not with" {
+	command -v chromedriver >/dev/null || skip "no chromedriver"
+	export DIR=$PWD
+	mkdir -p site/live/demo
+	echo '{"stream":"demo","broadcast":"0123456789","origin_ms":1,"live":false}' >site/live/demo/stream.json
+	python3 "$ROOT/tests/lib/backend.py" asked >back 3>&- &
+	echo $! >pids
+	eventually 20 test -s back
+	lv-serve --root site --listen 127.0.0.1:0 --events served --play-hook "http://127.0.0.1:$(<back)/srs" --hook-private 3>&- &
+	echo $! >>pids
+	URL=http://127.0.0.1:$(wait_event served 10 '.event == "server.ready"' | jq .port)
+	browser_open
+	go "$URL/watch/demo"
+	eventually 20 page_is 'document.body.dataset.state == "denied"'
+	go "$URL/watch/demo?token=good"
+	eventually 20 page_is 'document.body.dataset.state == "offline"'
+	site_close
 }

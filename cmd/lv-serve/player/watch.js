@@ -5,7 +5,8 @@ import * as over from '/player/recording.js';
 const [, prefix, last, broadcast] = location.pathname.match(/^(.*)\/watch\/([^/]*)(?:\/([^/]*))?$/) ?? [, '', ''];
 const name = decodeURIComponent(last);
 const live_at = `${prefix}/live/${last}`; // a private stream's link has a signed prefix
-const master = `${live_at}/master.m3u8`;
+const query = location.search; // for a back end that says who may watch
+const master = `${live_at}/master.m3u8${query}`;
 const $ = (id) => document.getElementById(id);
 const video = $('video');
 const page = document.body;
@@ -79,7 +80,7 @@ function retry(why) {
 async function connect() {
 	clearTimeout(waiting);
 	try {
-		const facts = await fetch(`${live_at}/stream.json`, { cache: 'no-store' });
+		const facts = await fetch(`${live_at}/stream.json${query}`, { cache: 'no-store' });
 		if (facts.status === 403)
 			return retry('denied');
 		if (facts.ok && (await facts.json()).live === false)
@@ -127,7 +128,7 @@ function attach() {
 
 // A broadcast that is over.
 function recording() {
-	const list = `${prefix}/archive/${last}/${broadcast}/vod.m3u8`;
+	const list = `${prefix}/archive/${last}/${broadcast}/vod.m3u8${query}`;
 	if (Hls) {
 		hls = new Hls({ backBufferLength: 30 });
 		hls.on(Hls.Events.MANIFEST_PARSED, () => quality(hls.levels));
