@@ -73,7 +73,7 @@ root:root 644" ]
 @test "every unit is good (systemd-analyze verify), and exposed by 2.0 at most" {
 	local u all
 	mapfile -t all < <(units)
-	[ "${#all[@]}" -ge 19 ]
+	[ "${#all[@]}" -ge 20 ]
 	machine systemd-analyze verify --man=no --recursive-errors=no "${all[@]}"
 	for u in "${all[@]}"; do
 		case $u in
@@ -120,6 +120,17 @@ root:root 644" ]
 	machine rm -r /run/systemd/system/lv-serve.service.d
 	machine systemctl daemon-reload
 	machine systemctl restart lv-serve
+}
+
+@test "the figures of all of them come out at one port, the streams' from their events in the journal" {
+	figures() { machine curl -sf http://127.0.0.1:9480/metrics >figures; }
+	of() { figures && grep -q "$1" figures; }
+	machine systemctl start lv-stat.service
+	eventually 20 of '^lv_ingest_publishers{unit="rtmp-accept"} 2$'
+	eventually 20 of '^lv_transcode_input_frames_total{unit="lv-stat",stream="bob"}'
+	for u in lv-auth lv-serve lv-chatd; do grep -q "^lv_build_info{unit=\"$u\"" figures; done
+	machine systemctl stop lv-stat.service
+	[ "$(show lv-stat Result)" = success ]
 }
 
 @test "kill -9 of all of a stream's processes: its unit runs again, the sequence goes on, others see nothing" {
