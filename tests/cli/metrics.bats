@@ -231,3 +231,22 @@ event() { # NAME FIELDS
 	eventually 20 scraped_has db.metrics 'lv_auth_database_up 0'
 	exec 8>&- 9>&-
 }
+
+@test "rtmp-accept: a thousand streams in one answer, which takes no time to speak of" {
+	command -v keepers >/dev/null || skip "no keepers"
+	ulimit -n 4096
+	mkdir -m 700 run
+	(cd run && exec keepers 1000) >ready 3>&- &
+	pids+=("$!")
+	eventually 20 test -s ready
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'cat >/dev/null' --drain-s 0 \
+		--metrics "unix:$PWD/door.metrics" -- cat 2>/dev/null 3>&- &
+	pids+=("$!")
+	eventually 20 scraped_has door.metrics 'lv_ingest_publishers 1000'
+	has 'lv_ingest_problem{stream="stream-8",problem="stalled"} 1'
+	[ "$(grep -c '^lv_ingest_bytes_total{' scraped)" = 1000 ]
+	local took
+	took=$(curl -sSf -o /dev/null -w '%{time_total}' --unix-socket door.metrics http://lv/metrics)
+	awk -v t="$took" 'BEGIN { exit !(t < 5) }' # tests/bench/metrics says how little it is
+	lv-stat --once "unix:$PWD/door.metrics" | jq -es '[.[] | select(.stream)] | length == 1000 and (map(.kbps) | max) == 3499'
+}
