@@ -7,6 +7,7 @@ AWAY=${LONG:+90}
 AWAY=${AWAY:-14}
 
 setup_file() {
+	[ -z "${LONG:-}" ] || export GRACE_MS=120000 # what is away for 90 s is not given up
 	site_open demo source 180p=320x180@30:300k:64k:preset=ultrafast
 	command -v chromedriver >/dev/null && browser_open
 	publish

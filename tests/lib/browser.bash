@@ -14,7 +14,7 @@ site_open() {
 	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events" "${how[@]}" 3>&- &
 	echo $! >"$DIR/pids"
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$DIR/run" --auth "lv-auth --keys '$DIR/keys'" --events "$DIR/media" \
-		--drain-s 0 -- "$ROOT/pipelines.sh" stream 3>&- &
+		--drain-s 0 --grace-ms "${GRACE_MS:-90000}" -- "$ROOT/pipelines.sh" stream 3>&- &
 	echo $! >>"$DIR/pids"
 	URL=http://127.0.0.1:$(wait_event "$DIR/events" 10 '.event=="server.ready"' | jq .port)
 	DOOR=rtmp://127.0.0.1:$(wait_event "$DIR/media" 10 '.event=="server.ready"' | jq .port)/live
