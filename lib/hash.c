@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -19,6 +20,21 @@ int
 hash_hmac(uint8_t out[HASH_BYTES], const void *key, size_t nkey, const void *data, size_t n)
 {
 	return nkey <= INT_MAX && HMAC(EVP_sha256(), key, (int)nkey, data, n, out, NULL) ? 0 : -EIO;
+}
+
+void
+hash_hex(char hex[HASH_HEX], const uint8_t digest[HASH_BYTES])
+{
+	size_t i;
+
+	for (i = 0; i < HASH_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+bool
+hash_same(const void *a, const void *b, size_t n)
+{
+	return !CRYPTO_memcmp(a, b, n);
 }
 
 int

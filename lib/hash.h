@@ -2,6 +2,7 @@
 #ifndef LV_HASH_H
 #define LV_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,9 @@
 int hash_sha256(uint8_t out[HASH_BYTES], const void *data, size_t n); /* 0 or -EIO */
 int hash_hmac(uint8_t out[HASH_BYTES], const void *key, size_t, const void *data, size_t); /* SHA-256 */
 int hash_file(uint8_t out[HASH_BYTES], int fd, uint64_t offset, uint64_t size); /* -ESTALE: it is shorter */
+#define HASH_HEX (2 * HASH_BYTES + 1)
+void hash_hex(char hex[HASH_HEX], const uint8_t digest[HASH_BYTES]);
+bool hash_same(const void *, const void *, size_t n); /* in a time that tells nothing of where they differ */
 #define HASH_MD5_TEXT 25
 int hash_md5_text(char text[HASH_MD5_TEXT], const void *, size_t); /* in base64, for Content-MD5 */
 #define HASH_MD5_HEX 33

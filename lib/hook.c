@@ -259,14 +259,16 @@ hook_sign(char line[HOOK_SIGNATURE], const void *secret, size_t secret_len, int6
 {
 	struct buf b = { 0 };
 	uint8_t mac[HASH_BYTES];
-	int r, at, i;
+	char hex[HASH_HEX];
+	int r;
 
 	buf_printf(&b, "%" PRId64 ".", now_s);
 	buf_append(&b, body, n);
 	r = b.error ? b.error : hash_hmac(mac, secret, secret_len, buf_data(&b), buf_len(&b));
 	buf_free(&b);
-	at = snprintf(line, HOOK_SIGNATURE, "Lv-Signature: t=%" PRId64 ",v1=", now_s);
-	for (i = 0; i < HASH_BYTES && r == 0; i++)
-		at += snprintf(line + at, (size_t)(HOOK_SIGNATURE - at), "%02x", mac[i]);
+	if (r == 0) {
+		hash_hex(hex, mac);
+		snprintf(line, HOOK_SIGNATURE, "Lv-Signature: t=%" PRId64 ",v1=%s", now_s, hex);
+	}
 	return r;
 }

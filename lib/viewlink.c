@@ -10,32 +10,21 @@
 #include "hash.h"
 #include "web.h"
 
-#define HEX (2 * HASH_BYTES)
+#define HEX (HASH_HEX - 1)
 #define EXP_DIGITS 12
 #define BOUND (EXP_DIGITS + 1 + VIEWLINK_ADDRESS) /* EXP@ADDRESS, with its NUL */
 
-/* No difference in time tells how much of it was right. */
 static int
-differ(const char *a, const char *b, size_t n)
-{
-	unsigned char d = 0;
-
-	while (n--)
-		d |= (unsigned char)*a++ ^ (unsigned char)*b++;
-	return d;
-}
-
-static int
-sign(char hex[HEX + 1], const struct viewlink_key *key, const char *bound, const char *stream, size_t stream_len)
+sign(char hex[HASH_HEX], const struct viewlink_key *key, const char *bound, const char *stream, size_t stream_len)
 {
 	char text[BOUND + 1 + 64 + 1];
 	uint8_t mac[HASH_BYTES];
-	int i, r;
+	int r;
 
 	snprintf(text, sizeof(text), "%s/%.*s", bound, (int)stream_len, stream);
 	r = hash_hmac(mac, key->secret, key->size, text, strlen(text));
-	for (i = 0; i < HASH_BYTES && r == 0; i++)
-		snprintf(hex + 2 * i, 3, "%02x", mac[i]);
+	if (r == 0)
+		hash_hex(hex, mac);
 	return r;
 }
 
@@ -58,7 +47,7 @@ int
 viewlink_make(char text[VIEWLINK_TEXT], const struct viewlink_key *key, const char *stream, int64_t exp_s,
 	const char *address)
 {
-	char bound[BOUND], hex[HEX + 1];
+	char bound[BOUND], hex[HASH_HEX];
 	int r;
 
 	snprintf(bound, sizeof(bound), "%" PRId64 "%s%s", exp_s, address ? "@" : "", address ? address : "");
@@ -86,7 +75,7 @@ stream_of(const char *rest, const char **stream)
 const char *
 viewlink_strip(const struct viewlink_key *key, const char *path, const char *remote, int64_t now_s, const char **why)
 {
-	char bound[BOUND], want[HEX + 1], address[VIEWLINK_ADDRESS];
+	char bound[BOUND], want[HASH_HEX], address[VIEWLINK_ADDRESS];
 	const char *hmac, *rest, *stream;
 	size_t len, digits, n;
 
@@ -106,7 +95,7 @@ viewlink_strip(const struct viewlink_key *key, const char *path, const char *rem
 	memcpy(bound, path, len);
 	bound[len] = '\0';
 	*why = "this link is not good for this stream\n";
-	if (sign(want, key, bound, stream, n) < 0 || differ(want, hmac, HEX))
+	if (sign(want, key, bound, stream, n) < 0 || !hash_same(want, hmac, HEX))
 		return NULL;
 	*why = "this link is for another address\n";
 	if (digits != len && (!viewlink_address(address, remote) || strcmp(bound + digits + 1, address)))

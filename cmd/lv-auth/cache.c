@@ -12,8 +12,7 @@
 #include "die.h"
 
 #define FILE_MAX (32 << 20)
-#define SECRET_HEX (2 * HASH_BYTES)
-#define MAC_HEX (2 * HASH_BYTES)
+#define MAC_HEX (HASH_HEX - 1)
 #define OLD_LINES 1000 /* beside those that count, before the file is written anew */
 
 struct cache {
@@ -57,17 +56,17 @@ line_of(const struct cache *c, const struct cached *x, struct buf *to)
 {
 	struct buf text = { 0 };
 	uint8_t mac[HASH_BYTES];
-	size_t i;
+	char hex[HASH_HEX];
 	int r;
 
 	buf_printf(&text, "%" PRId64 " %" PRId64 " ", x->at_ms, x->epoch);
 	r = keys_edit_add(&text, "", 0, &x->key);
 	if (r >= 0)
 		r = hash_hmac(mac, c->secret, sizeof(c->secret), buf_data(&text), buf_len(&text) - 1);
-	for (i = 0; i < HASH_BYTES && r >= 0; i++)
-		buf_printf(to, "%02x", mac[i]);
-	if (r >= 0)
-		buf_printf(to, " %.*s", (int)buf_len(&text), (const char *)buf_data(&text));
+	if (r >= 0) {
+		hash_hex(hex, mac);
+		buf_printf(to, "%s %.*s", hex, (int)buf_len(&text), (const char *)buf_data(&text));
+	}
 	buf_free(&text);
 	return r < 0 ? r : to->error;
 }
@@ -76,17 +75,12 @@ static bool
 signed_by_us(const struct cache *c, const char *mac, const char *text, size_t n)
 {
 	uint8_t want[HASH_BYTES];
-	char hex[MAC_HEX + 1];
-	unsigned char differ = 0;
-	size_t i;
+	char hex[HASH_HEX];
 
 	if (hash_hmac(want, c->secret, sizeof(c->secret), text, n) < 0)
 		return false;
-	for (i = 0; i < HASH_BYTES; i++)
-		snprintf(hex + 2 * i, 3, "%02x", want[i]);
-	for (i = 0; i < MAC_HEX; i++)
-		differ |= (unsigned char)hex[i] ^ (unsigned char)mac[i];
-	return !differ;
+	hash_hex(hex, want);
+	return hash_same(hex, mac, MAC_HEX);
 }
 
 static bool
@@ -175,20 +169,18 @@ load(struct cache *c)
 static int
 take_secret(struct cache *c)
 {
-	char path[PATH_MAX], hex[8 + SECRET_HEX + 1];
+	char path[PATH_MAX], hex[7 + HASH_HEX] = "sha256:";
 	struct buf text = { 0 };
-	size_t i;
 	int r;
 
 	if (snprintf(path, sizeof(path), "%s.secret", c->path) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	if ((r = whole_secret(path, SECRET_HEX + 2, &text)) == -ENOENT && (r = hash_random(c->secret, HASH_BYTES)) == 0) {
-		for (i = 0; i < HASH_BYTES; i++)
-			buf_printf(&text, "%02x", c->secret[i]);
-		r = text.error ? text.error : whole_write(path, buf_data(&text), buf_len(&text));
+	if ((r = whole_secret(path, MAC_HEX + 2, &text)) == -ENOENT && (r = hash_random(c->secret, HASH_BYTES)) == 0) {
+		hash_hex(hex + 7, c->secret);
+		r = whole_write(path, hex + 7, MAC_HEX);
 	} else if (r == 0) {
-		snprintf(hex, sizeof(hex), "sha256:%.*s", (int)buf_len(&text), (const char *)buf_data(&text));
-		r = buf_len(&text) == SECRET_HEX && keys_digest(hex, c->secret) ? 0 : -EBADMSG;
+		snprintf(hex + 7, HASH_HEX, "%.*s", (int)buf_len(&text), (const char *)buf_data(&text));
+		r = buf_len(&text) == MAC_HEX && keys_digest(hex, c->secret) ? 0 : -EBADMSG;
 	}
 	if (r < 0)
 		keyring_complain(r, "use", path);

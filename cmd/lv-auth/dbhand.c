@@ -39,11 +39,8 @@ dbkey_text(char text[DBKEY_TEXT], const char *key)
 void
 dbkey_digest(char text[DBKEY_TEXT], const uint8_t digest[HASH_BYTES])
 {
-	size_t i;
-
-	memcpy(text, "sha256:", 8);
-	for (i = 0; i < HASH_BYTES; i++)
-		snprintf(text + 7 + 2 * i, 3, "%02x", digest[i]);
+	memcpy(text, "sha256:", 7);
+	hash_hex(text + 7, digest);
 }
 
 bool

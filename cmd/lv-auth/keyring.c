@@ -151,15 +151,10 @@ bool
 keyring_password_good(const struct key *k, const struct adobe_answer *a)
 {
 	char want[HASH_MD5_TEXT];
-	volatile char differ = 0;
-	int i;
 
-	if (k->off || strlen(a->response) != HASH_MD5_TEXT - 1 ||
-		keyring_password(want, k->adobe, a->challenge, a->own) < 0)
-		return false;
-	for (i = 0; i < HASH_MD5_TEXT - 1; i++)
-		differ |= (char)(want[i] ^ a->response[i]);
-	return !differ;
+	return !k->off && strlen(a->response) == HASH_MD5_TEXT - 1 &&
+		keyring_password(want, k->adobe, a->challenge, a->own) >= 0 &&
+		hash_same(want, a->response, HASH_MD5_TEXT - 1);
 }
 
 const struct key *

@@ -160,11 +160,13 @@ static int
 name_delivery(const char *line, size_t n)
 {
 	uint8_t digest[HASH_BYTES];
-	int r = hash_sha256(digest, line, n), at, i;
+	char hex[HASH_HEX];
+	int r = hash_sha256(digest, line, n);
 
-	at = snprintf(hook.id, sizeof(hook.id), "Lv-Delivery: ");
-	for (i = 0; i < 16 && r == 0; i++)
-		at += snprintf(hook.id + at, sizeof(hook.id) - (size_t)at, "%02x", digest[i]);
+	if (r == 0) {
+		hash_hex(hex, digest);
+		snprintf(hook.id, sizeof(hook.id), "Lv-Delivery: %.32s", hex);
+	}
 	return r;
 }
 
