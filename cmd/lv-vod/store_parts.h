@@ -34,7 +34,6 @@ struct store_answer {
 
 /* store_server.c */
 struct s3 *server_bucket(const char *url, const char **key); /* NULL: no such address, or too many buckets */
-struct ev_loop *server_loop(void);
 void server_answer(uint32_t id, int error, uint64_t total, const void *, size_t);
 void server_refuse(uint32_t id, const struct s3_fault *); /* its words are the answer */
 
@@ -43,9 +42,12 @@ struct again {
 	int64_t since_ms; /* 0: it has not failed yet */
 	int attempts;
 	ev_timer timer;
+	void (*run)(void *ctx);
+	void *ctx;
 };
 /* True: the fault may go away; run is called again, later.  False: it will not. */
-bool server_again(struct again *, const struct s3_result *, void (*run)(struct ev_loop *, ev_timer *, int), void *ctx);
+bool server_again(struct again *, const struct s3_result *, void (*run)(void *ctx), void *ctx);
+void server_later(struct again *, int64_t pause_ms, void (*run)(void *ctx), void *ctx);
 void server_resume(void); /* asks are read again */
 _Noreturn void server_run(int fd, const struct store_config *);
 const char *server_type(const char *key);

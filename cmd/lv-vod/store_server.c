@@ -42,12 +42,6 @@ struct task {
 	struct again again;
 };
 
-struct ev_loop *
-server_loop(void)
-{
-	return server.loop;
-}
-
 const char *
 server_type(const char *key)
 {
@@ -122,8 +116,28 @@ server_refuse(uint32_t id, const struct s3_fault *f)
 	server_answer(id, error, 0, f->why, strlen(f->why));
 }
 
+static void
+on_later(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct again *a = w->data;
+
+	(void)loop;
+	(void)events;
+	a->run(a->ctx);
+}
+
+void
+server_later(struct again *a, int64_t pause_ms, void (*run)(void *ctx), void *ctx)
+{
+	a->run = run;
+	a->ctx = ctx;
+	ev_timer_init(&a->timer, on_later, (double)pause_ms / 1000, 0);
+	a->timer.data = a;
+	ev_timer_start(server.loop, &a->timer);
+}
+
 bool
-server_again(struct again *a, const struct s3_result *r, void (*run)(struct ev_loop *, ev_timer *, int), void *ctx)
+server_again(struct again *a, const struct s3_result *r, void (*run)(void *ctx), void *ctx)
 {
 	int64_t now = clock_mono_ms(), pause;
 
@@ -139,9 +153,7 @@ server_again(struct again *a, const struct s3_result *r, void (*run)(struct ev_l
 		pause = 0;
 	else if (r->retry_after_ms > pause)
 		pause = r->retry_after_ms < PAUSE_MAX_MS ? r->retry_after_ms : PAUSE_MAX_MS;
-	ev_timer_init(&a->timer, run, (double)pause / 1000, 0);
-	a->timer.data = ctx;
-	ev_timer_start(server.loop, &a->timer);
+	server_later(a, pause, run, ctx);
 	return true;
 }
 
@@ -185,7 +197,7 @@ add_names(struct task *t, const struct s3_result *r)
 	}
 }
 
-static void run_task(struct ev_loop *, ev_timer *, int);
+static void run_task(void *);
 
 static void
 on_done(void *ctx, const struct s3_result *r)
@@ -206,7 +218,7 @@ on_done(void *ctx, const struct s3_result *r)
 			free(t->from);
 			t->from = strdup(r->next);
 			memset(&t->again, 0, sizeof(t->again));
-			run_task(server.loop, &t->again.timer, 0);
+			run_task(t);
 			return;
 		}
 		server_answer(t->ask.id, r->next ? -EMSGSIZE : 0, 0, buf_data(&t->body), buf_len(&t->body));
@@ -218,16 +230,14 @@ on_done(void *ctx, const struct s3_result *r)
 }
 
 static void
-run_task(struct ev_loop *loop, ev_timer *w, int events)
+run_task(void *ctx)
 {
-	struct task *t = w->data;
+	struct task *t = ctx;
 	struct s3_read read = { .key = t->key, .first = t->ask.offset, .size = t->ask.size, .take = on_bytes };
 	struct s3_object put = { .key = t->key, .fd = -1, .data = buf_data(&t->body), .size = buf_len(&t->body),
 		.type = server_type(t->key), .cache = server_cache(t->key) };
 	int r;
 
-	(void)loop;
-	(void)events;
 	if (t->ask.op == STORE_READ) {
 		buf_clear(&t->body);
 		r = s3_get(t->s3, &read, on_done, t);
@@ -255,10 +265,9 @@ begin_task(const struct store_ask *a, const char *url, const uint8_t *data)
 		return;
 	}
 	t->ask = *a;
-	t->again.timer.data = t;
 	if (a->op == STORE_PUT)
 		buf_append(&t->body, data, a->size);
-	run_task(server.loop, &t->again.timer, 0);
+	run_task(t);
 }
 
 /* The asks that have come whole. */

@@ -35,13 +35,13 @@ static struct {
 	struct again again;
 } up;
 
-static void find_uploads(struct ev_loop *, ev_timer *, int);
-static void find_parts(struct ev_loop *, ev_timer *, int);
-static void begin(struct ev_loop *, ev_timer *, int);
-static void end_orphan(struct ev_loop *, ev_timer *, int);
-static void finish(struct ev_loop *, ev_timer *, int);
-static void look(struct ev_loop *, ev_timer *, int);
-static void drop(struct ev_loop *, ev_timer *, int);
+static void find_uploads(void *);
+static void find_parts(void *);
+static void begin(void *);
+static void end_orphan(void *);
+static void finish(void *);
+static void look(void *);
+static void drop(void *);
 
 static void
 forget(void)
@@ -92,10 +92,10 @@ ready(void)
 
 /* Goes on with the next request, which gets its tries anew. */
 static void
-next(void (*run)(struct ev_loop *, ev_timer *, int))
+next(void (*run)(void *))
 {
 	memset(&up.again, 0, sizeof(up.again));
-	run(server_loop(), &up.again.timer, 0);
+	run(NULL);
 }
 
 static void
@@ -113,14 +113,12 @@ on_begun(void *ctx, const struct s3_result *r)
 }
 
 static void
-begin(struct ev_loop *loop, ev_timer *w, int events)
+begin(void *ctx)
 {
 	struct s3_object o = { .key = up.key, .fd = -1, .type = server_type(up.key), .cache = server_cache(up.key) };
 	int r = s3_upload_begin(up.s3, &o, on_begun, NULL);
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (r < 0)
 		fail_errno(r);
 }
@@ -200,13 +198,11 @@ on_parts(void *ctx, const struct s3_result *r)
 }
 
 static void
-find_parts(struct ev_loop *loop, ev_timer *w, int events)
+find_parts(void *ctx)
 {
 	int r = s3_upload_parts(up.s3, up.key, up.upload, up.from, on_parts, NULL);
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (r < 0)
 		fail_errno(r);
 }
@@ -222,13 +218,11 @@ on_orphan(void *ctx, const struct s3_result *r)
 }
 
 static void
-end_orphan(struct ev_loop *loop, ev_timer *w, int events)
+end_orphan(void *ctx)
 {
 	int r;
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (!up.norphan) {
 		next(up.upload ? find_parts : begin);
 		return;
@@ -283,13 +277,11 @@ on_uploads(void *ctx, const struct s3_result *r)
 }
 
 static void
-find_uploads(struct ev_loop *loop, ev_timer *w, int events)
+find_uploads(void *ctx)
 {
 	int r = s3_uploads(up.s3, up.key, up.from, on_uploads, NULL);
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (r < 0)
 		fail_errno(r);
 }
@@ -353,7 +345,7 @@ is_idle(void)
 	return true;
 }
 
-static void send_part(struct ev_loop *, ev_timer *, int);
+static void send_part(void *);
 
 static void
 on_part(void *ctx, const struct s3_result *r)
@@ -374,14 +366,12 @@ on_part(void *ctx, const struct s3_result *r)
 }
 
 static void
-send_part(struct ev_loop *loop, ev_timer *w, int events)
+send_part(void *ctx)
 {
-	struct flight *f = w->data;
+	struct flight *f = ctx;
 	struct s3_object o = { .key = up.key, .fd = -1, .data = buf_data(&f->bytes), .size = buf_len(&f->bytes) };
 	int r = s3_upload_part(up.s3, &o, up.upload, f->number, on_part, f);
 
-	(void)loop;
-	(void)events;
 	if (r < 0) {
 		f->used = false;
 		fail_errno(r);
@@ -409,7 +399,6 @@ depart(void)
 	f->bytes = up.filling;
 	up.filling = empty;
 	memset(&f->again, 0, sizeof(f->again));
-	f->again.timer.data = f;
 	e = &up.stored[f->number - 1];
 	if (e->size == buf_len(&f->bytes) && hash_md5_hex(md5, buf_data(&f->bytes), buf_len(&f->bytes)) == 0 &&
 		!strcmp(md5, e->etag)) {
@@ -417,7 +406,7 @@ depart(void)
 		landed(f, e->etag);
 		return;
 	}
-	send_part(server_loop(), &f->again.timer, 0);
+	send_part(f);
 }
 
 void
@@ -456,13 +445,11 @@ on_looked(void *ctx, const struct s3_result *r)
 }
 
 static void
-look(struct ev_loop *loop, ev_timer *w, int events)
+look(void *ctx)
 {
 	int r = s3_head(up.s3, up.key, on_looked, NULL);
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (r < 0)
 		fail_errno(r);
 }
@@ -484,13 +471,11 @@ on_finished(void *ctx, const struct s3_result *r)
 }
 
 static void
-finish(struct ev_loop *loop, ev_timer *w, int events)
+finish(void *ctx)
 {
 	int r = s3_upload_end(up.s3, up.key, up.upload, up.parts, (size_t)up.count, on_finished, NULL);
 
-	(void)loop;
-	(void)w;
-	(void)events;
+	(void)ctx;
 	if (r < 0)
 		fail_errno(r);
 }
@@ -522,17 +507,15 @@ on_dropped(void *ctx, const struct s3_result *r)
 
 /* When no part is on its way any more: one that came after would be kept, and paid for. */
 static void
-drop(struct ev_loop *loop, ev_timer *w, int events)
+drop(void *ctx)
 {
 	int r;
 
-	(void)events;
+	(void)ctx;
 	if (!is_idle()) {
-		ev_timer_init(&up.again.timer, drop, 0.05, 0);
-		ev_timer_start(loop, &up.again.timer);
+		server_later(&up.again, 50, drop, NULL);
 		return;
 	}
-	(void)w;
 	if ((r = s3_upload_abort(up.s3, up.key, up.upload, on_dropped, NULL)) < 0)
 		ready();
 }
