@@ -54,21 +54,6 @@ playlist() { # PATH SEGMENT...
 	mv "${to%/*}/.list.tmp" "$to"
 }
 
-front() { # DIRECTIVES: nginx before the store; busy, cut: files that make it answer 503, and hang up
-	cat >nginx.conf <<-END
-		daemon off; master_process off; pid nginx.pid; error_log stderr;
-		events { }
-		http { access_log off; client_max_body_size 0;
-		server { $1
-			location / {
-				if (-f $PWD/busy) { return 503; }
-				if (-f $PWD/cut) { return 444; }
-				proxy_set_header Host \$http_host;
-				proxy_pass http://127.0.0.1:$S3_PORT; } } }
-	END
-	/usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.err 3>&- &
-	FRONT=$!
-}
 policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":$1,\"Action\":$2,\"Resource\":[\"arn:aws:s3:::$B\",\"arn:aws:s3:::$B/*\"]}]}"; }
 
 @test "once: media before what names it, labelled; a second time there is nothing to do" {
@@ -199,7 +184,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	port=$(free_port)
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem \
 		-days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
-	front "listen 127.0.0.1:$port ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;"
+	s3_front "listen 127.0.0.1:$port ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;"
 	eventually 10 curl -sk -o /dev/null "https://localhost:$port"
 	run -78 --separate-stderr timeout 60 lv-s3push --root root --dest "s3://$B" --endpoint "https://localhost:$port" --once
 	[[ "$stderr" == *certificate* ]]
@@ -371,7 +356,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	wait_event events 20 ".event == \"store.away\" and .dest == \"s3://$B-2/two\""
 	grep -q "^lv-s3push: warning: s3://$B-2/two: .*trying again" err
 	rm root/live/a/720p/[1-3].ts
-	front "listen 127.0.0.1:$dead;"
+	s3_front "listen 127.0.0.1:$dead;"
 	wait_event events 40 ".event == \"object.pushed\" and .dest == \"s3://$B-2/two\" and (.path | endswith(\".m3u8\"))" >late
 	# 300 KB at 800 kbit/s take 3 s; what comes meanwhile does not wait for them at the other.
 	[ "$(s3_keys "$B-2" | grep -c '^two/live/a/720p/[123].ts')" = 3 ]

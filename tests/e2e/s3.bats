@@ -69,18 +69,7 @@ newest_is() { s3 GET "$B/live/$1/index.m3u8" | tail -n 1 | grep -qx "$2.ts"; }
 	port=$(free_port)
 	ENDPOINT=http://127.0.0.1:$port
 	s3_versioned "$B"
-	cat >nginx.conf <<-END
-		daemon off; master_process off; pid nginx.pid; error_log nginx.err;
-		events { }
-		http { access_log off; client_max_body_size 0; reset_timedout_connection on;
-		server { listen 127.0.0.1:$port;
-			location / {
-				if (-f $PWD/busy) { return 503; }
-				if (-f $PWD/cut) { return 444; }
-				proxy_set_header Host \$http_host;
-				proxy_pass http://127.0.0.1:$S3_PORT; } } }
-	END
-	front() { /usr/sbin/nginx -p "$PWD" -c nginx.conf 3>&- & running+=("$!") FRONT=$!; eventually 10 curl -so /dev/null "$ENDPOINT"; }
+	front() { s3_front "listen 127.0.0.1:$port;"; running+=("$FRONT"); eventually 10 curl -so /dev/null "$ENDPOINT"; }
 	killed() {
 		more=$(peak_kb)
 		((more <= peak)) || peak=$more

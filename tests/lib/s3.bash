@@ -52,6 +52,24 @@ s3() {
 		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$@" "$S3_URL/$path"
 }
 
+# s3_front DIRECTIVES: nginx before the store, its process in $FRONT; files named busy and cut make it answer 503, and
+# reset connections.
+s3_front() {
+	cat >nginx.conf <<-END
+		daemon off; master_process off; pid nginx.pid; error_log stderr;
+		events { }
+		http { access_log off; client_max_body_size 0; reset_timedout_connection on;
+		server { $1
+			location / {
+				if (-f $PWD/busy) { return 503; }
+				if (-f $PWD/cut) { return 444; }
+				proxy_set_header Host \$http_host;
+				proxy_pass http://127.0.0.1:$S3_PORT; } } }
+	END
+	/usr/sbin/nginx -p "$PWD" -c nginx.conf 2>nginx.err 3>&- &
+	FRONT=$!
+}
+
 # s3_keys BUCKET: every key, one a line.
 s3_keys() {
 	s3 GET "$1?list-type=2" | python3 -c '
