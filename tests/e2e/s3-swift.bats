@@ -5,11 +5,12 @@ load ../lib/common
 load ../lib/s3
 load ../lib/swift
 
-setup_file() { ! command -v swift-proxy-server >/dev/null || swift_start; }
+setup_file() { ! command -v swift-proxy-server >/dev/null || ! swift_fits || swift_start; }
 teardown_file() { swift_stop; }
 
 setup() {
 	command -v swift-proxy-server >/dev/null || skip "no swift"
+	swift_fits || skip "no extended attributes on this file system"
 	cd "$BATS_TEST_TMPDIR" || return 1
 	B=bucket-$BATS_TEST_NUMBER
 	aws --endpoint-url "$S3_URL" --region "$S3_REGION" s3 mb "s3://$B" >/dev/null
