@@ -1,4 +1,4 @@
-# The publisher vanishes in mid-air and comes back: who watches in hls.js, in Shaka Player and in the browser's own HLS stays.
+# The publisher vanishes in mid-air and comes back: who watches in hls.js and in the browser's own HLS stays.
 bats_require_minimum_version 1.5.0
 load ../lib/common
 load ../lib/browser
@@ -96,7 +96,7 @@ comes_through() {
 	[ "$(jq -s 'map(select(.event == "broadcast.ended")) | length' "$DIR/media")" = 0 ]
 }
 
-@test "Shaka Player, on another site, plays every rung, switches without a stall, and comes through it" {
+@test "Shaka Player, on another site, plays every rung and switches without a stall" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
 	[ -d "$BUILD/shaka-judge/node_modules" ] || skip "no npm"
 	[[ $BUILD != *asan* ]] || skip "once with a sanitizer is enough"
@@ -110,10 +110,9 @@ comes_through() {
 		eventually 30 page_is "document.querySelector('video').videoWidth == $width"
 	done
 	[ "$(in_page window.stalls)" = 0 ]
-	in_page '(player.configure("abr.enabled", true), 0)' >/dev/null
-	comes_through
 	page_is 'document.querySelector("video").webkitAudioDecodedByteCount > 0'
-	page_is 'window.errors.every((e) => e.startsWith("2:1011"))' # the source's gaps, which it leaves for another rung
+	run in_page 'window.errors.join()'
+	[ "$output" = "" ] || { echo "$output"; false; }
 }
 
 @test "so does the browser's own HLS" {
