@@ -183,7 +183,7 @@ as_lv() {
 	inbox() { as_lv redis-cli -s "$LV_HOME/run/redis.sock" llen inbox:17; }
 	eventually 20 eval '[ "$(inbox)" = 1 ]'
 	(umask 077 && as_lv "$BUILD/bin/lv-auth" token main --token-secret "$LV_HOME/chat.secret" --user 4 >"$PG/token")
-	lv-chat send main --url "ws://127.0.0.1:$(jq -r 'select(.event == "server.ready" and .src == "lv-chatd").port' \
+	lv-chat send main --url "ws://127.0.0.1:$(jq -r 'select(.event == "server.ready" and .src == "lv-chatd" and .proto != "metrics").port' \
 		"$LV_HOME/events.ndjson")" --token-file "$PG/token" <<<hello
 	[ "$(as_lv redis-cli -s "$LV_HOME/run/redis.sock" xlen stream_chat:main)" = 1 ]
 	"$ROOT/pipelines.sh" down
