@@ -249,7 +249,8 @@ begin_ex(struct flv_walk *w, int type)
 		w->at += 4;
 	}
 	ex_kind(p, type);
-	p->cts = p->kind == FLV_FRAME && type == EX_FRAMES; /* a flag here: the times come a track */
+	/* A flag here: the times come a track, and sound has none, whatever codec it claims. */
+	p->cts = p->type == FLV_VIDEO && p->kind == FLV_FRAME && type == EX_FRAMES;
 	return 1;
 }
 
