@@ -698,6 +698,7 @@ async def held_on(a, b):
     for k in range(3):
         await author.refused("held", type="message", text="see example.com/%d" % k)
         same((await there.get("held"))["why"], "link")
+        await here.get("held")  # the author's box counts what it has heard of
     await author.refused("busy", type="message", text="see example.com/x")
     await there.accepted(type="message", text="moderators may: example.com")
     ban = await here.accepted(type="ban", user="1")
