@@ -930,10 +930,11 @@ async def sequence():
             await asyncio.sleep(0.005)
 
     async def read(n):
-        mine = heard[n] = {"last": None, "all": []}
+        mine = {"last": None, "all": []}
         query = {}
         while len(mine["all"]) < 2 * count:
             c = await anywhere(n % 2, **query)
+            heard[n] = mine  # it is there: what it hears from here on counts
             if query:
                 same(c.joined["recovered"], True)
             try:
@@ -951,7 +952,6 @@ async def sequence():
     readers = [asyncio.ensure_future(read(n)) for n in range(10)]
     while len(heard) < 10:
         await asyncio.sleep(0.02)
-    await asyncio.sleep(0.5)
     writers = [asyncio.ensure_future(write(n)) for n in range(2)]
     await reached(0.25)
     r.process.kill()
