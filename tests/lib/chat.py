@@ -919,7 +919,7 @@ async def sequence():
         for k in range(count):
             while True:
                 try:
-                    m = await c.answer(type="message", text="%d %d" % (n, k), ref="r%d" % k)
+                    m = await c.answer(type="message", text="%d %d" % (n, k), ref="w%d-%d" % (n, k))
                 except websockets.ConnectionClosed:
                     c = await anywhere(n, "w%d" % n, "--role", "service")
                     continue
