@@ -61,15 +61,16 @@ lost(void)
 	return -EHOSTUNREACH;
 }
 
+/* A signal ends the wait for an answer, but not one that has begun: what follows would be read as a head. */
 static int
-take(void *to, size_t n)
+take(void *to, size_t n, bool begun)
 {
 	struct pollfd p = { .fd = store.fd, .events = POLLIN };
 	uint8_t *at = to;
 	ssize_t r;
 
 	while (n) {
-		if (sig_draining())
+		if (!begun && sig_draining())
 			return -ECANCELED;
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)
 			return -errno;
@@ -80,6 +81,7 @@ take(void *to, size_t n)
 		if (r > 0) {
 			at += r;
 			n -= (size_t)r;
+			begun = true;
 		}
 	}
 	return 0;
@@ -122,14 +124,14 @@ receive(struct store_answer *a, struct buf *body, size_t max)
 	uint8_t *room;
 	int r;
 
-	if ((r = take(a, sizeof(*a))) < 0)
+	if ((r = take(a, sizeof(*a), false)) < 0)
 		return r;
 	s = slot_of(a->id);
 	to = s ? &s->bytes : body;
 	buf_clear(to);
 	if (a->size > (s ? (size_t)SIZE_MAX / 2 : max) || !(room = buf_reserve(to, a->size + 1)))
 		return -ENOMEM;
-	if ((r = take(room, a->size)) < 0)
+	if ((r = take(room, a->size, true)) < 0)
 		return r;
 	buf_grew(to, a->size);
 	if (a->error) {

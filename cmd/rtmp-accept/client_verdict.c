@@ -77,6 +77,9 @@ client_ask(struct client *c, const struct ipc_ask *a)
 	client_state(c, ASKED);
 	if ((c->ask = malloc(sizeof(*a))))
 		*c->ask = *a;
+	c->held = c->ask && keepers_unheard();
+	if (c->held)
+		return;
 	if ((!c->ask || ask_again(c) < 0) && c->state == ASKED)
 		client_refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
 }
@@ -163,6 +166,21 @@ clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 	close(c->media);
 	c->media = -1;
 	client_state(c, LIVE);
+}
+
+void
+clients_put_held(void)
+{
+	struct client *c, *next;
+
+	for (c = clients; c; c = next) {
+		next = c->next;
+		if (!c->held)
+			continue;
+		c->held = false;
+		if (c->state == ASKED && c->ipc >= 0 && ask_again(c) < 0)
+			client_refuse(c, IPC_FAILED, "stream keys cannot be checked now; try again");
+	}
 }
 
 void

@@ -121,6 +121,7 @@ void clients_taken(const char *session, bool ok, uint32_t code, const char *reas
 void clients_yielded(const char *session); /* who was in its way has gone, or stays */
 void clients_auth_lost(void); /* whoever waits for a verdict is refused */
 bool clients_wait_for_auth(void);
+void clients_put_held(void); /* adopted keepers have said what they keep */
 void clients_tick(int64_t now_ms);
 void clients_reaped(pid_t, int status);
 void clients_drain(void); /* those without a broadcast are sent away */
@@ -135,6 +136,7 @@ void clients_mark(uint8_t mark[SHA256_BYTES], const char *key); /* to compare ke
 void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has it */
 
 /* keepers.c */
+bool keepers_unheard(void); /* adopted ones that have not said yet what they keep */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */

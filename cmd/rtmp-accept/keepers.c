@@ -185,6 +185,7 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 	}
 	if (m.kind == KEEP_STATE && n == sizeof(m.state)) {
 		take_state(k, &m.state);
+		keepers_tick(clock_mono_ms());
 	} else if (m.kind == KEEP_YIELD) {
 		yielded(k);
 	} else if (m.kind == KEEP_TAKEN && n == sizeof(m.taken)) {
@@ -410,6 +411,13 @@ keepers_tick(int64_t now)
 		return;
 	sync_at = 0;
 	auth_sync();
+	clients_put_held();
+}
+
+bool
+keepers_unheard(void)
+{
+	return sync_at != 0;
 }
 
 void
