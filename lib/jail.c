@@ -17,6 +17,7 @@
 #endif
 
 #define CALLS_MAX 64
+#define OPTIONS_MAX 4
 #define LOW_WORD(arg) (offsetof(struct seccomp_data, args) + 8 * (arg)) /* both are little-endian */
 
 /* No file may be opened, made or removed: a rule set that handles all rights and grants none. */
@@ -35,16 +36,16 @@ no_files(void)
 }
 
 static int
-few_calls(int how, const int *calls, size_t n, const struct jail_option *o)
+few_calls(int how, const int *calls, size_t n, const struct jail_option *o, size_t no)
 {
 #ifdef ARCH
-	struct sock_filter f[CALLS_MAX + 12];
+	struct sock_filter f[CALLS_MAX + 4 * OPTIONS_MAX + 8];
 	struct sock_fprog prog = { .filter = f };
 	unsigned short k = 0;
 	unsigned deny = how == 2 ? SECCOMP_RET_LOG : SECCOMP_RET_KILL_PROCESS;
 	size_t i;
 
-	if (n > CALLS_MAX)
+	if (n > CALLS_MAX || no > OPTIONS_MAX)
 		return -E2BIG;
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
 	f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
@@ -52,13 +53,16 @@ few_calls(int how, const int *calls, size_t n, const struct jail_option *o)
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (i = 0; i < n; i++) /* the allowed ones jump to the last statement, the others to the one before */
 		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i],
-			(unsigned char)(n - i + (o ? 5 : 0)), 0);
-	if (o) {
-		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 4);
+			(unsigned char)(n - i + (no ? 4 * no + 1 : 0)), 0);
+	if (no)
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0,
+			(unsigned char)(4 * no));
+	for (i = 0; i < no; i++) {
 		f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_WORD(1));
-		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o->level, 0, 2);
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o[i].level, 0, 2);
 		f[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOW_WORD(2));
-		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o->name, 1, 0);
+		f[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)o[i].name,
+			(unsigned char)(4 * (no - i - 1) + 1), 0);
 	}
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, deny);
 	f[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -69,6 +73,7 @@ few_calls(int how, const int *calls, size_t n, const struct jail_option *o)
 	(void)calls;
 	(void)n;
 	(void)o;
+	(void)no;
 	return -ENOSYS;
 #endif
 }
@@ -80,7 +85,8 @@ limit(int what, rlim_t value)
 }
 
 int
-jail_enter(int how, const int *calls, size_t n, const struct jail_option *option, size_t memory_max)
+jail_enter(int how, const int *calls, size_t n, const struct jail_option *options, size_t noptions,
+	size_t memory_max)
 {
 	int r, s;
 
@@ -94,6 +100,6 @@ jail_enter(int how, const int *calls, size_t n, const struct jail_option *option
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = no_files();
-	s = few_calls(how, calls, n, option);
+	s = few_calls(how, calls, n, options, noptions);
 	return r ? r : s;
 }

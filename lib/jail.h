@@ -11,10 +11,11 @@
 
 #include <stddef.h>
 
-/* The one socket option that may still be set; NULL: none. */
+/* A socket option that may still be set. */
 struct jail_option {
 	int level, name;
 };
-int jail_enter(int how, const int *calls, size_t ncalls, const struct jail_option *, size_t memory_max);
+int jail_enter(int how, const int *calls, size_t ncalls, const struct jail_option *, size_t noptions,
+	size_t memory_max);
 
 #endif

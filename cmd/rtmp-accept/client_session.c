@@ -11,6 +11,7 @@
 
 #include "child.h"
 #include "cidr.h"
+#include "crowd.h"
 #include "die.h"
 
 void
@@ -157,7 +158,7 @@ int
 client_start(struct client *c)
 {
 	struct ipc_hello hello = { .kind = IPC_HELLO,
-		.merge_ms = (uint32_t)(door.merge_ms < 0 ? DOOR_MERGE_MS : door.merge_ms),
+		.merge_ms = (uint32_t)(door.merge_ms < 0 ? CROWD_MERGE_MS : door.merge_ms),
 		.publish_ms = (uint32_t)door.publish_ms,
 		.silence_ms = (uint32_t)door.silence_ms,
 		.max_message_early = 1 << 20,

@@ -151,7 +151,7 @@ clients_yielded(const char *session)
 void
 clients_taken(const char *session, bool ok, uint32_t code, const char *reason)
 {
-	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1, .merge = clients_merging };
+	struct ipc_verdict m = { .kind = IPC_VERDICT, .allow = 1, .merge_ms = clients_merge_ms };
 	struct client *c = client_find(session);
 
 	if (!ok)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "crowd.h"
 #include "die.h"
 #include "event.h"
 
@@ -21,7 +22,7 @@
 
 struct client *clients;
 static int count, pending;
-bool clients_merging;
+uint32_t clients_merge_ms;
 static int64_t accepted, refusals, published;
 struct metrics_counts clients_refusals;
 
@@ -233,19 +234,16 @@ look_at(struct client *c, int64_t now)
 	}
 }
 
-/* By itself where many publish, unless it was said when. */
 static void
 look_at_crowd(void)
 {
-	int live = count - pending;
-	bool merge = door.merge_ms > 0 || (door.merge_ms < 0 && live >= (clients_merging ? DOOR_MERGE_FEW : DOOR_MERGE_MANY));
-	struct ipc_merge m = { IPC_MERGE, merge };
+	struct ipc_merge m = { IPC_MERGE, crowd_merge_ms(door.merge_ms, count - pending, clients_merge_ms) };
 	struct client *c;
 
-	for (c = merge != clients_merging ? clients : NULL; c; c = c->next)
+	for (c = m.ms != clients_merge_ms ? clients : NULL; c; c = c->next)
 		if (c->state == LIVE && c->ipc >= 0)
 			send(c->ipc, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
-	clients_merging = merge;
+	clients_merge_ms = m.ms;
 }
 
 void

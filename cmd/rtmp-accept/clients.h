@@ -36,7 +36,7 @@ struct client {
 };
 
 extern struct client *clients;
-extern bool clients_merging; /* what sessions were told last */
+extern uint32_t clients_merge_ms; /* what sessions were told last */
 
 /* clients.c */
 void client_state(struct client *, enum state);

@@ -28,9 +28,6 @@
 
 #define DOOR_LIMIT_MAX 100000 /* of connections */
 #define DOOR_WAIT_MS 3000    /* for a verdict, or for a keeper to take a publisher */
-#define DOOR_MERGE_MS 60
-#define DOOR_MERGE_MANY 64
-#define DOOR_MERGE_FEW 48
 #define DOOR_AUTH_MUTE_MS 10000 /* without any answer while requests wait: restarted */
 #define DOOR_AUTH_CLOSED_MS 1000 /* an output closed by one that goes on: ended */
 #define DOOR_AUTH_LINE (16 << 10)
@@ -43,7 +40,7 @@ struct door {
 	const char *auth;
 	const char *run_dir, *play_url;
 	int max_connections, max_pending, max_pending_address, max_rate_address, max_failures_address;
-	int merge_ms; /* -1: DOOR_MERGE_MS while DOOR_MERGE_MANY publish */
+	int merge_ms; /* crowd.h */
 	int publish_ms, silence_ms, grace_ms, lag_ms, queue_kb, health_ms, sandbox;
 	int64_t nofile;    /* the limit that programs are given back */
 	struct adobe adobe; /* the app whose publishers have user and password; a secret for our tokens */

@@ -59,7 +59,7 @@ enum ipc_code { /* how a refusal or an end is put to the publisher */
 
 struct ipc_hello {
 	uint32_t kind;
-	uint32_t merge_ms;   /* what messages are merged over, while they are; 0: never */
+	uint32_t merge_ms;   /* the least that messages are merged over, when they are; 0: they never are */
 	uint32_t publish_ms; /* handshake, connect and publish within this */
 	uint32_t silence_ms; /* no byte for this long ends the session */
 	uint32_t max_message_early, max_message; /* bytes, before and after the verdict */
@@ -86,14 +86,14 @@ struct ipc_ask { /* as received, split at '?', bounded, UTF-8; nothing else is c
 struct ipc_verdict {
 	uint32_t kind;
 	uint32_t allow;
-	uint32_t merge; /* from the beginning */
+	uint32_t merge_ms; /* from the beginning */
 	uint32_t code;  /* enum ipc_code */
 	char reason[256];
 };
 
-struct ipc_merge {
+struct ipc_merge { /* the publishers' messages are read together over so long; 0: each as it comes */
 	uint32_t kind;
-	uint32_t on;
+	uint32_t ms;
 };
 
 struct ipc_reconnect {

@@ -31,7 +31,7 @@
 #define DOORS 8           /* connections to our socket; the last that attached gets the notices */
 #define NOTICES 64        /* kept while no door is there */
 #define WAKE_MS 500
-#define FLOW_MS 150  /* without media for so long, others are heard too */
+#define FLOW_MS 200  /* without media for so long, others are heard too */
 #define LOOK_MS 200  /* and otherwise so often */
 #define FIRST_MS 5000 /* for the first publisher, who is on his way from the door */
 #define UNPUBLISH_GRACE_MS 1500 /* for a publisher that said goodbye */

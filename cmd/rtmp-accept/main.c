@@ -68,7 +68,7 @@ static const struct poptOption options[] = {
 	{ "silence-ms", '\0', POPT_ARG_INT, &silence_ms, 0, "send something within this time (10000)",
 		"MS" },
 	{ "merge-ms", '\0', POPT_ARG_INT, &merge_ms, 0,
-		"read at most every MS milliseconds (0; 60 while 64 or more publish)", "MS" },
+		"read at most every MS milliseconds (0), and less often while many publish", "MS" },
 	{ "lag-ms", '\0', POPT_ARG_INT, &lag_ms, 0,
 		"a program that is later drops to a key frame (8000)", "MS" },
 	{ "queue-kb", '\0', POPT_ARG_INT, &queue_kb, 0, "or one that has more to read (16384)", "KB" },

@@ -45,7 +45,7 @@ static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS
 #define HEADER_ALONE 12
 /* Nor, where messages are merged, before there are so many bytes, or it is time. */
 #define MERGED_BYTES (64 << 10)
-static const struct jail_option wake_at = { SOL_SOCKET, SO_RCVLOWAT };
+static const struct jail_option options[] = { { SOL_SOCKET, SO_RCVLOWAT }, { SOL_SOCKET, SO_RCVTIMEO } };
 
 static struct ipc_hello hello;
 static struct rtmp *rtmp;
@@ -53,7 +53,7 @@ static struct buf batch;
 static int media = -1, door = IPC_FD;
 static bool asked, unpublished;
 static bool flowing; /* the last wait brought media */
-static bool merging;
+static uint32_t merge_ms; /* messages are read together over so long; 0: as they come */
 static int64_t began_ms, heard_ms, looked_ms;
 static uint8_t input[READ_BYTES];
 static uint8_t proxy_head[PROXY_MAX];
@@ -330,11 +330,15 @@ read_more(void)
 
 /* Many publishers: one wake for several messages is cheaper than one for each. */
 static void
-merge(uint32_t on)
+merge(uint32_t ms)
 {
-	merging = on && hello.merge_ms;
-	setsockopt(STDIN_FILENO, wake_at.level, wake_at.name, &(int){ merging ? MERGED_BYTES : HEADER_ALONE + 1 },
+	uint32_t flow = ms ? ms : FLOW_MS;
+
+	merge_ms = ms;
+	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVLOWAT, &(int){ ms ? MERGED_BYTES : HEADER_ALONE + 1 },
 		sizeof(int));
+	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ flow / 1000, flow % 1000 * 1000 },
+		sizeof(struct timeval));
 }
 
 /* A packet of the door, which is trusted; a descriptor may come with it. */
@@ -367,7 +371,7 @@ listen_to_door(void)
 		leave(m.close.code, m.close.reason);
 	}
 	if (m.kind == IPC_MERGE && media >= 0)
-		merge(m.merge.on);
+		merge(m.merge.ms);
 	if (m.kind == IPC_RECONNECT && media >= 0 && rtmp_reconnect(rtmp, m.reconnect.reason) &&
 		say(clock_mono_ms() + DRAIN_MS) < 0)
 		leave(IPC_FAILED, "the connection broke");
@@ -382,7 +386,7 @@ listen_to_door(void)
 		leave(IPC_FAILED, "no way to the keeper");
 	asked = false;
 	heard_ms = clock_mono_ms();
-	merge(m.verdict.merge);
+	merge(m.verdict.merge_ms);
 	rtmp_allow(rtmp);
 	digest();
 }
@@ -437,8 +441,8 @@ turn(void)
 		return;
 	looked_ms = clock_mono_ms();
 	wait = next_wait(looked_ms);
-	merges = media >= 0 && merging && (int)hello.merge_ms < wait;
-	r = poll(p, 3, merges ? (int)hello.merge_ms : wait);
+	merges = media >= 0 && merge_ms && (int)merge_ms < wait;
+	r = poll(p, 3, merges ? (int)merge_ms : wait);
 	if (r < 0 && errno == EINTR)
 		return;
 	if (r == 0 && merges)
@@ -458,7 +462,6 @@ int
 main(void)
 {
 	static const char warn[] = "rtmp-session: warning: no full sandbox on this kernel\n";
-	uint32_t flow;
 	int r;
 
 	lean();
@@ -466,13 +469,10 @@ main(void)
 		return 64;
 	if (hello.merge_ms) /* sessions wake together */
 		prctl(PR_SET_TIMERSLACK, hello.merge_ms * 1000000ul / 4);
-	flow = hello.merge_ms ? hello.merge_ms : FLOW_MS;
-	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ flow / 1000, flow % 1000 * 1000 },
-		sizeof(struct timeval));
 	syscall(SYS_close_range, IPC_FD + 1, ~0U, 0); /* whatever a careless parent left open */
 	hello.play_url[sizeof(hello.play_url) - 1] = '\0';
-	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), &wake_at,
-		     MEMORY_MAX)) < 0 &&
+	if ((r = jail_enter((int)hello.sandbox, calls, sizeof(calls) / sizeof(*calls), options,
+		     sizeof(options) / sizeof(*options), MEMORY_MAX)) < 0 &&
 		write(STDERR_FILENO, warn, sizeof(warn) - 1) < 0)
 		return 71;
 	if (rtmp_new(&rtmp, hello.max_message, hello.play_url) < 0)

@@ -244,7 +244,7 @@ main(int argc, char **argv)
 	if (tls_open(tls, STDIN_FILENO) < 0)
 		die(EX_OSERR, -ENOMEM, "cannot begin");
 	how = strcmp(argv[1], "on") ? strcmp(argv[1], "log") ? 0 : 2 : 1;
-	if (jail_enter(how, calls, sizeof(calls) / sizeof(*calls), &wake_at, MEMORY_MAX) < 0)
+	if (jail_enter(how, calls, sizeof(calls) / sizeof(*calls), &wake_at, 1, MEMORY_MAX) < 0)
 		warning(0, "no full sandbox on this kernel");
 	if (argc == 5)
 		take_proxy();
