@@ -237,6 +237,45 @@ continuous() {
 	! grep -q EXT-X-GAP live/short/source/index.m3u8
 }
 
+# What lv-transcode sends while nobody publishes: the rung goes on alone. FILE up to its end, then MS of the rung again.
+slate() { # FILE MS
+	python3 - "$@" <<-'EOF'
+		import json, sys
+		d, ms, at, rung = open(sys.argv[1], "rb").read(), int(sys.argv[2]), 13, []
+		def mark(dts, **what):
+		    text = json.dumps(what).encode()
+		    body = b"\2\0\x08onLvMark\2" + len(text).to_bytes(2, "big") + text
+		    return b"\x12" + len(body).to_bytes(3, "big") + dts.to_bytes(3, "big") + bytes(4) + body + (len(body) + 11).to_bytes(4, "big")
+		while at < len(d):
+		    n = int.from_bytes(d[at + 1:at + 4], "big") + 15
+		    rung.append(d[at:at + n])
+		    at += n
+		end = int.from_bytes(rung[-1][4:7], "big") + 40
+		rung = [t for t in rung if t[0] == 9 and t[11] & 0x80 or t[0] == 8 and t[11] >> 4 == 9]
+		sys.stdout.buffer.write(d + mark(end, mark="gap"))
+		for t in rung:
+		    dts = int.from_bytes(t[4:7], "big")
+		    if dts <= ms:
+		        sys.stdout.buffer.write(t[:4] + (dts + end).to_bytes(3, "big") + t[7:])
+	EOF
+}
+
+@test "while a slate is on, its segments are listed at once: the source is not waited for" {
+	flvmark 01jdabcdef0 7 s1 open "$A" "$B" >m.flv
+	slate m.flv 4500 >slate.flv
+	mkfifo pipe
+	lv-segment --dir live/x --events ev <pipe 3>&- &
+	local seg=$!
+	exec 9>pipe
+	cat slate.flv >&9
+	wait_event ev 10 '.event=="segment.written" and .track=="480p" and .seq==5' # four of the broadcast, two of the slate
+	[ "$(grep -c EXT-X-GAP live/x/source/index.m3u8)" = 2 ]
+	[ "$(grep -c EXT-X-GAP live/x/audio-source/index.m3u8)" = 2 ]
+	! grep -q EXT-X-GAP live/x/480p/index.m3u8
+	exec 9>&-
+	wait "$seg" || [ $? = 75 ]
+}
+
 @test "the archive holds links, a journal and a whole playlist" {
 	lv-segment --dir live/x --archive arch/x --window 3 <"$A"
 	cd arch/x/*
