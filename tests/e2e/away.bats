@@ -59,20 +59,20 @@ gone_on() { page_is "document.querySelector('video').currentTime > $1"; }
 # What this page plays while the publisher is away for $AWAY seconds and when it is back: on and on, or,
 # with "again", from a list that it had to load again.
 comes_through() {
-	local began since
+	local began since killed left
 	eventually 40 page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 60'
 	began=$(in_page 'document.querySelector("video").currentTime')
 	kill -9 "$(cat "$DIR/publisher")"
+	killed=$SECONDS
 	since=$(date -u +%FT%T)
 	wait_event "$DIR/media" 10 ".event == \"slate.started\" and .ts > \"$since\"" >/dev/null
 	if [ "${1:-}" = again ]; then
 		eventually 10 page_is 'document.body.dataset.state == "stalled"'
 		eventually 20 page_is 'document.body.dataset.state == "playing"'
-		began=$(in_page 'document.querySelector("video").currentTime - '$AWAY)
-		eventually 10 page_is "document.querySelector('video').currentTime > $began + $AWAY + 2"
-	else
-		eventually $((AWAY + 10)) page_is "document.querySelector('video').currentTime > $began + $AWAY"
+		left=$((killed + AWAY - SECONDS))
+		began=$(in_page "document.querySelector('video').currentTime - $AWAY + $((left > 2 ? left : 2))")
 	fi
+	eventually $((AWAY + 10)) page_is "document.querySelector('video').currentTime > $began + $AWAY"
 	eventually 10 page_is 'document.body.dataset.state == "playing" && !document.querySelector("video").error'
 	publish
 	wait_event "$DIR/media" 20 ".event == \"slate.ended\" and .ts > \"$since\"" >/dev/null
