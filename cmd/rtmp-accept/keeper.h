@@ -2,6 +2,10 @@
  * keeper: the process of one broadcast.  It takes what sessions read from the network, puts it on
  * one timeline and feeds it to the program, which it starts, watches and reaps.
  *
+ * It has no system call filter: whatever it may not do, the program it starts might not do either, for a
+ * filter is inherited.  What strangers sent reaches it through a session that has one, as whole records of
+ * bounded size; of these it reads the heads of tags, and copies the rest.
+ *
  * keeper.c   the loop, the doors, the life of the broadcast
  * program.c  the program: environment, start, end, restart
  * media.c    records to tags: marks, the queue; media_headers.c, media_health.c beside it
