@@ -195,15 +195,18 @@ install: all
 
 # The units of examples/systemd, with their commands where PREFIX puts them.
 SYSTEMD_SCRIPTS = lv-hand-over lv-stream lv-record lv-expire lv-alert
+# polkit 122 looks for rules in /usr/share and /etc alone.
+POLKIT = $(if $(filter /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/polkit-1/rules.d
+ITS_PLACES = sed -E 's,/usr/(bin/rtmp-|bin/lv-|libexec/lv/|share/lv/),$(PREFIX)/\1,g'
 install-systemd:
 	cd examples/systemd && for u in *.target *.slice *.socket *.service *.timer *.service.d/*.conf; do \
 		install -d $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(dirname $$u) && \
-		sed 's|/usr/\(bin/rtmp-\|bin/lv-\|libexec/lv/\)|$(PREFIX)/\1|g' $$u \
-			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$u || exit 1; done
+		$(ITS_PLACES) $$u >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$u || exit 1; done
+	$(ITS_PLACES) examples/systemd/joints/joints.conf >$(DESTDIR)$(PREFIX)/share/lv/examples/systemd/joints/joints.conf
 	cd examples/systemd && install -m 755 $(SYSTEMD_SCRIPTS) $(DESTDIR)$(PREFIX)/libexec/lv/
 	install -D -m 644 examples/systemd/lv.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/lv.conf
 	install -D -m 644 examples/systemd/lv.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lv.conf
-	install -D -m 644 examples/systemd/lv.rules $(DESTDIR)$(PREFIX)/share/polkit-1/rules.d/50-lv.rules
+	install -D -m 644 examples/systemd/lv.rules $(DESTDIR)$(POLKIT)/50-lv.rules
 
 # The Debian package, of this build, into $(BUILD)/deb; needs debhelper.
 DEB = $(BUILD)/deb/lv-live-$(VERSION)

@@ -300,6 +300,12 @@ metricsd_open(void (*fill)(void *, struct metrics *), void *ctx)
 		die(EX_OSERR, -errno, "cannot answer at %s", metricsd_where);
 }
 
+int
+metricsd_folder(void)
+{
+	return self.local.fd < 0 ? -1 : self.local.folder;
+}
+
 void
 metricsd_ready(void)
 {

@@ -30,6 +30,7 @@ void metricsd_open(void (*fill)(void *ctx, struct metrics *), void *ctx); /* die
 /* Figures of the process, which come first; unless bare, then fill says them by itself, or does not. */
 extern bool metricsd_bare;
 void metricsd_process(struct metrics *);
+int metricsd_folder(void); /* of its socket, for a sandbox that lets its name go; borrows; -1: none */
 void metricsd_ready(void); /* the event server.ready */
 int metricsd_fd(void);     /* -1: none; else it is readable when metricsd_turn has something to do */
 void metricsd_turn(void);  /* and about once a second */

@@ -63,9 +63,16 @@ int
 words_wanted(const struct words *w, const char *line, size_t n)
 {
 	json_t *o = json_loadb(line, n, 0, NULL);
-	const char *event = text_of(o, "event");
+	const char *event = text_of(o, "event"), *src = text_of(o, "src");
 	enum hook_call call;
-	int r = !event ? -EBADMSG : asked_for(w, event) && (w->format == HOOK_JSON || call_of(w, event, &call));
+	int r;
+
+	if (!event)
+		r = -EBADMSG;
+	else if (src && !strcmp(src, "lv-hook")) /* that it was refused would be refused as well, without end */
+		r = 0;
+	else
+		r = asked_for(w, event) && (w->format == HOOK_JSON || call_of(w, event, &call));
 
 	json_decref(o);
 	return r;

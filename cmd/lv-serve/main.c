@@ -328,7 +328,7 @@ shut_in(int root, int player)
 	for (i = 0; play_hook && i < sizeof(for_names) / sizeof(*for_names); i++)
 		if ((folders[n] = open(for_names[i], O_PATH | O_DIRECTORY | O_CLOEXEC)) >= 0)
 			n++;
-	if ((r = sandbox_read_only(folders, n)) < 0)
+	if ((r = sandbox_read_only(folders, n, metricsd_folder())) < 0)
 		inform("no sandbox: %s", strerror(-r));
 	while (n > mine)
 		close(folders[--n]);

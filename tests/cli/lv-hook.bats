@@ -52,6 +52,24 @@ event() { # NAME FIELDS
 	[ "$(jq -r .id asked | head -n 1)" = "$(head -n 1 events | tr -d '\n' | sha256sum | head -c 32)" ]
 }
 
+@test "what it says itself comes in again and is not told: a refusal does not breed refusals" {
+	touch events
+	mkfifo fifo
+	tail -n +1 -f events >fifo 3>&- &
+	local reader=$!
+	lv-hook --hook-private --events events "$URL/gone" <fifo 2>err 3>&- &
+	hook=$!
+	event some.thing '"n":1' >>events
+	wait_event events 20 '.event == "hook.dropped"'
+	event some.thing '"n":2' >>events
+	eventually 20 eval '[ "$(grep -c hook.dropped events)" = 2 ]'
+	event some.thing '"n":3' >>events
+	eventually 20 eval '[ "$(wc -l <asked)" = 3 ]'
+	kill "$reader"
+	wait "$hook"
+	[ "$(jq -c .facts.n asked | xargs)" = "1 2 3" ]
+}
+
 @test "SRS: on_unpublish, on_play, on_stop, on_hls, as its back ends read them" {
 	{
 		event publish.started '"stream":"alice","broadcast":"01kat3y000","session":"s1","app":"live","remote":"[2001:db8::1]:7","client":"OBS"'

@@ -137,6 +137,9 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 	has 'lv_http_requests_total{kind="media",code="404"} 1'
 	[ "$(awk '$1 == "lv_http_response_bytes_total{kind=\"media\"}" { print ($2 >= 1000 && $2 < 1900) }' scraped)" = 1 ]
 	has 'lv_viewers{stream="alice"} 1'
+	kill "${pids[0]}"
+	wait "${pids[0]}"
+	[ ! -e serve.metrics ] # which its sandbox lets it take away
 }
 
 # chat NAME OPTION...: a server of rooms, the file NAME its events and NAME.metrics its figures; $url is set.

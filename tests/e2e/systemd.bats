@@ -88,7 +88,7 @@ root:root 644" ]
 }
 
 @test "systemctl start lv.target: what is published at the socket comes out as a picture" {
-	machine systemctl start lv.target
+	machine systemctl start lv.target lv-stat.service
 	for u in rtmp-accept.socket rtmp-accept.service lv-serve.service lv-chatd.service; do active "$u"; done
 	key alice
 	key bob
@@ -125,7 +125,6 @@ root:root 644" ]
 @test "the figures of all of them come out at one port, the streams' from their events in the journal" {
 	figures() { machine curl -sf http://127.0.0.1:9480/metrics >figures; }
 	of() { figures && grep -q "$1" figures; }
-	machine systemctl start lv-stat.service
 	eventually 20 of '^lv_ingest_publishers{unit="rtmp-accept"} 2$'
 	eventually 20 of '^lv_transcode_input_frames_total{unit="lv-stat",stream="bob"}'
 	for u in lv-auth lv-serve lv-chatd; do grep -q "^lv_build_info{unit=\"$u\"" figures; done
@@ -223,6 +222,45 @@ print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2
 	run ! machine systemctl start lv-vod@bob:..service
 }
 
+drop_in() { # UNIT: standard input, in effect
+	machine mkdir -p "/run/systemd/system/$1.d"
+	machine tee "/run/systemd/system/$1.d/test.conf"
+	machine systemctl daemon-reload
+}
+
+@test "while every processor is wanted, pipelines and recordings share it by the weights of their slices" {
+	local tree of group cpu weight ours theirs all=()
+	if grep -sqw cpu "${machine_group%/*}/cgroup.controllers"; then
+		tree=${machine_group%/*} of=cpu.weight
+		echo +cpu >"$tree/cgroup.subtree_control"
+	else
+		tree=$(findmnt -nro TARGET,OPTIONS -t cgroup | awk '$2 ~ /(^|,)cpu(,|$)/ { print $1; exit }') of=cpu.shares
+		[ -n "$tree" ] || skip "no processor groups"
+	fi
+	tree=$tree/lv-weights-$$
+	mkdir "$tree"
+	[ $of = cpu.shares ] || echo +cpu >"$tree/cgroup.subtree_control"
+	for group in lv-streams lv-batch; do
+		weight=$(show $group.slice CPUWeight)
+		[ $of = cpu.weight ] || weight=$((weight * 1024 / 100)) # as systemd reckons
+		mkdir "$tree/$group"
+		echo "$weight" >"$tree/$group/$of"
+		for ((cpu = 0; cpu < $(nproc); cpu++)); do
+			taskset -c "$cpu" bash -c 'echo $$ >"$1/cgroup.procs" && while :; do :; done' busy "$tree/$group" 3>&- &
+			all+=($!)
+		done
+	done
+	spent() { local p; for p; do cut -d' ' -f1 "/proc/$p/schedstat"; done | awk '{ s += $1 } END { print int(s / 1000000) }'; }
+	enough() { [ "$(spent "${all[@]}")" -ge 2000 ]; }
+	eventually 60 enough
+	ours=$(spent "${all[@]:0:$(nproc)}") theirs=$(spent "${all[@]:$(nproc)}")
+	kill "${all[@]}"
+	wait "${all[@]}" || :
+	rmdir "$tree"/lv-* "$tree"
+	echo "# of each second that both wanted: pipelines $((1000 * ours / (ours + theirs))) ms, recordings $((1000 * theirs / (ours + theirs))) ms" >&3
+	((ours * 100 >= 85 * (ours + theirs))) # 200 to 10, which would be 95
+}
+
 @test "stages that are units of their own: one that dies leaves those before it alone" {
 	local encoder n
 	machine mkdir -p /run/systemd/system/lv-stream@.service.d
@@ -288,10 +326,7 @@ print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2
 
 	since=$(now)
 	printf 'nonsense\n' | machine install -m 600 /dev/stdin /etc/lv/secrets/s3
-	machine mkdir -p /run/systemd/system/lv-s3push.service.d
-	printf '[Service]\nEnvironment="LV_S3PUSH_OPTIONS=--dest s3://tv/one --endpoint http://127.0.0.1:9"\n' |
-		machine tee /run/systemd/system/lv-s3push.service.d/dest.conf
-	machine systemctl daemon-reload
+	printf '[Service]\nEnvironment="LV_S3PUSH_OPTIONS=--dest s3://tv/one --endpoint http://127.0.0.1:9"\n' | drop_in lv-s3push.service
 	run ! machine systemctl start lv-s3push
 	said "$since" -p err _SYSTEMD_UNIT=lv-s3push.service >lines
 	cat lines
@@ -364,4 +399,18 @@ print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2
 	[ ! -s left ]
 	machine dpkg --no-triggers -P lv-live
 	machine sh -c 'test ! -e /etc/lv/lv.conf && test ! -e /etc/lv/secrets && test -s /var/lib/lv/keys'
+}
+
+@test "make install without a package: what README says after it is enough for a picture" {
+	make -s -C "$ROOT" BUILD="$BUILD" install DESTDIR="/proc/$machine/root" PREFIX=/usr/local >install.log
+	run ! grep -rn '/usr/\(bin\|libexec/lv\)/' "/proc/$machine/root/usr/local/lib/systemd"
+	machine install -D -m 644 /usr/local/share/lv/examples/systemd/lv.conf /etc/lv/lv.conf
+	machine sh -ec 'systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload'
+	machine sh -c 'cd /usr/local/lib/systemd/system && systemd-analyze verify --man=no --recursive-errors=no *.service *.socket *.timer *.target'
+	machine systemctl enable --now lv.target
+	key zoe
+	publish zoe # polkit has to let lv start its unit
+	eventually 30 lists zoe 1
+	unpublish zoe
+	machine systemctl disable --now lv.target
 }
