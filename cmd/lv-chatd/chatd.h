@@ -104,7 +104,8 @@ struct guest {
 	struct ticket *ticket; /* NULL: anonymous */
 	struct count *address, *user;
 	int64_t came_ms, behind_ms; /* 0: it has taken everything */
-	int64_t pinged_ms;
+	int64_t pinged_ms;   /* or heard since */
+	ev_timer due;        /* when it has to be looked at */
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
 	bool must_login, has_offset, greeted, shown; /* shown: what is held */
@@ -189,7 +190,6 @@ void guest_say(struct guest *, const char *text, size_t n);
 void guest_greet(struct guest *);           /* the place is known */
 void guest_show_held(struct guest *, const struct room_held *, const char *type); /* to a moderator */
 void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
-void guest_tick(struct guest *, int64_t now_ms); /* every second */
 void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);
 void guest_approved(struct guest *, const char *ref, struct chat_id message);
 void guest_wait(struct guest *, int64_t wait_ms, const char *ref); /* slowmode */

@@ -283,6 +283,59 @@ find_token(struct ws_conn *c, char token[TICKET_TEXT_MAX + 1])
 	return n - 7;
 }
 
+static void
+look_at(struct guest *g, int64_t at_ms, int64_t now_ms)
+{
+	ev_timer_set(&g->due, at_ms > now_ms ? (double)(at_ms - now_ms) / 1000 : 0.001, 0);
+	ev_timer_start(g->hall->loop, &g->due);
+}
+
+static void
+sooner(int64_t *at_ms, int64_t other_ms)
+{
+	if (other_ms < *at_ms)
+		*at_ms = other_ms;
+}
+
+/*
+ * What is due is done, and the timer set to what may be next.  What begins meanwhile, taking nothing, has
+ * BEHIND_MS, and the timer is never farther away.
+ */
+static void
+on_due(struct ev_loop *loop, ev_timer *w, int events)
+{
+	struct guest *g = w->data;
+	int64_t now_ms = clock_mono_ms(), ping_ms = g->hall->config.ping_s * 1000;
+	int64_t heard_ms = ws_heard_ms(g->conn), next_ms = now_ms + BEHIND_MS;
+
+	(void)loop;
+	(void)events;
+	if (g->must_login && now_ms - g->came_ms >= LOGIN_MS) {
+		guest_end(g, 4401, "login_required");
+		return;
+	}
+	if (g->behind_ms && now_ms - g->behind_ms >= BEHIND_MS) {
+		cut(g, "took nothing for too long");
+		return;
+	}
+	if (now_ms - heard_ms >= ping_ms * SILENT_PINGS) {
+		cut(g, "not there any more");
+		return;
+	}
+	if (g->pinged_ms < heard_ms)
+		g->pinged_ms = heard_ms;
+	if (now_ms - g->pinged_ms >= ping_ms) {
+		g->pinged_ms = now_ms;
+		ws_ping(g->conn);
+	}
+	sooner(&next_ms, g->pinged_ms + ping_ms);
+	if (g->must_login)
+		sooner(&next_ms, g->came_ms + LOGIN_MS);
+	if (g->behind_ms)
+		sooner(&next_ms, g->behind_ms + BEHIND_MS);
+	look_at(g, next_ms, now_ms);
+}
+
 int
 guest_open(void *ctx, struct ws_conn *c, void **user)
 {
@@ -314,8 +367,9 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 	}
 	g->hall = h;
 	g->conn = c;
-	g->came_ms = g->pinged_ms = clock_mono_ms();
-	g->pinged_ms -= chance((unsigned)h->config.ping_s * 500); /* not all at once */
+	g->came_ms = clock_mono_ms();
+	ev_timer_init(&g->due, on_due, 0, 0);
+	g->due.data = g;
 	g->has_offset = chat_id_read(&g->offset, offset) == 0;
 	/* A page of ours says whose it is; what says nothing is a program, and has a token. */
 	g->notify = notify;
@@ -359,6 +413,7 @@ void
 guest_opened(void *user)
 {
 	struct guest *g = user;
+	int64_t look_ms = g->came_ms + LOGIN_MS;
 	char token[TICKET_TEXT_MAX + 1];
 	size_t n = buf_len(&g->out);
 
@@ -371,9 +426,13 @@ guest_opened(void *user)
 		if (!g->ticket)
 			return;
 	}
-	if (hall_enter(g) < 0)
+	if (hall_enter(g) < 0) {
 		ws_drop(g->conn);
-	else if (g->notify && g->ticket)
+		return;
+	}
+	sooner(&look_ms, g->came_ms + g->hall->config.ping_s * 1000);
+	look_at(g, look_ms, clock_mono_ms());
+	if (g->notify && g->ticket)
 		notify_enter(g);
 	else if (!g->notify && g->place->known)
 		guest_greet(g);
@@ -464,23 +523,6 @@ guest_writable(void *user)
 }
 
 void
-guest_tick(struct guest *g, int64_t now_ms)
-{
-	int64_t silent_ms = now_ms - ws_heard_ms(g->conn), ping_ms = g->hall->config.ping_s * 1000;
-
-	if (g->must_login && now_ms - g->came_ms > LOGIN_MS)
-		guest_end(g, 4401, "login_required");
-	else if (g->behind_ms && now_ms - g->behind_ms > BEHIND_MS)
-		cut(g, "took nothing for too long");
-	else if (silent_ms > ping_ms * SILENT_PINGS)
-		cut(g, "not there any more");
-	else if (silent_ms > ping_ms && now_ms - g->pinged_ms > ping_ms) {
-		g->pinged_ms = now_ms;
-		ws_ping(g->conn);
-	}
-}
-
-void
 guest_closed(void *user)
 {
 	struct guest *g = user;
@@ -488,6 +530,7 @@ guest_closed(void *user)
 
 	for (p = g->posts; p; p = p->next)
 		p->guest = NULL;
+	ev_timer_stop(g->hall->loop, &g->due);
 	notify_leave(g);
 	if (g->place)
 		hall_leave(g);

@@ -262,10 +262,6 @@ held_over(struct place *p)
 static void
 place_tick(struct hall *h, struct place *p, int64_t now_ms)
 {
-	size_t i;
-
-	for (i = 0; i < p->count; i++)
-		guest_tick(p->guests[i], now_ms);
 	if (!*room_name(p->room))
 		return;
 	if (h->ticks % VIEWERS_S == 0 && p->told != hall_viewers(p))
