@@ -93,6 +93,52 @@ said() { [ "$(talk)" = "$1" ]; }
 	[ "$status" != 0 ]
 }
 
+@test "what is deleted on one box, and who is banned there, goes from the page that is on another" {
+	box() { # a second one, at PORT
+		lv-chatd --listen "127.0.0.1:$1" --token-secret "$BATS_FILE_TMPDIR/secret" --events "$DIR/box.$1" "${lists[@]}" 3>&- &
+		box=$!
+		echo "$box" >>"$DIR/pids"
+		wait_event "$DIR/box.$1" 10 '.event == "redis.back"' >/dev/null
+	}
+	local lists=(--redis "unix:$BATS_FILE_TMPDIR/redis.sock") box port gone later
+	local at=(lv-chat --url "ws://127.0.0.1:$CHAT" --token-file)
+	say() { jq -nc --arg t "$1" '{type: "message", text: $t}' | "${at[@]}" "$DIR/tom" "do" demo | jq -r .id; }
+	shows() { talk | grep -qx "Tom: $1"; }
+	hides() { ! shows "$1"; }
+	(umask 077 && lv-auth token demo --token-secret "$BATS_FILE_TMPDIR/secret" --user 7 --name Tom >"$DIR/tom")
+	box 0
+	port=$(jq 'select(.event == "server.ready").port' "$DIR/box.0")
+	lv-serve --root "$LV_HOME" --listen 127.0.0.1:0 --events "$DIR/events.box" --chat ":$port" 3>&- &
+	echo $! >>"$DIR/pids"
+	go "http://127.0.0.1:$(wait_event "$DIR/events.box" 10 '.event=="server.ready"' | jq .port)/watch/demo"
+	eventually 20 page_is 'document.getElementById("watching").textContent != ""'
+	gone=$(say "gone") later=$(say "gone later")
+	say "stays" >/dev/null
+	eventually 10 shows stays
+	shows gone
+	"${at[@]}" "$DIR/ann" delete demo "$gone" >/dev/null
+	eventually 10 hides gone
+	shows "gone later"
+	# while the page's box is away: the page hears of it when it goes on
+	kill -9 "$box"
+	"${at[@]}" "$DIR/ann" delete demo "$later" >/dev/null
+	say "back" >/dev/null
+	box "$port"
+	eventually 40 shows back
+	shows stays
+	hides "gone later"
+	# a page that comes anew has it from the history
+	in_page '(location.reload(), 0)' >/dev/null
+	eventually 20 shows back
+	hides gone
+	hides "gone later"
+	"${at[@]}" "$DIR/ann" ban demo 7 >/dev/null
+	eventually 10 hides back
+	hides stays
+	run lv-chat --url "ws://127.0.0.1:$port" --token-file "$DIR/tom" send demo <<<again
+	[ "$status" != 0 ]
+}
+
 @test "slow mode: the button counts down after one's own message" {
 	as eve
 	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" modes demo slow=3 >/dev/null
