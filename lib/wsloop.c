@@ -28,8 +28,11 @@ int
 wsloop_open(struct wsloop *w, struct ev_loop *loop, const struct lws_protocols *protocols,
 	uint64_t options, void *user)
 {
-	/* Half-open connections are found by our own pings: its timers are a sorted list. */
-	static const lws_retry_bo_t never = { .secs_since_valid_ping = 65000, .secs_since_valid_hangup = 65500 };
+	/*
+	 * Half-open connections are found by our own pings.  Its watch, if there is any, goes anew to the end of a
+	 * sorted list of all connections with every frame that comes, which walks the list.
+	 */
+	static const lws_retry_bo_t never = { .secs_since_valid_hangup = 0 };
 	void *loops[] = { loop };
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
