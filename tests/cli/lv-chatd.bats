@@ -13,6 +13,12 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "no input ends the process; who must log in, pages from elsewhere, who leaves, who is silent" {
 	scene hostile login origins leaving silent # together: they wait for clocks
 }
+@test "frames as no client makes them and mutated messages do not end it; --long: five million" {
+	local count=50000
+	[ -z "${LONG:-}" ] || count=5000000
+	run -0 timeout 900 "$ROOT/tests/lib/chat_frames.py" "$count"
+	echo "# $output" >&3
+}
 @test "connections of an address, a person and all" { scene caps; }
 @test "wrong requests are refused in HTTP, /healthz answers" { scene wrong_requests; }
 @test "a slow reader is cut, the others miss nothing" { scene slow_reader; }
