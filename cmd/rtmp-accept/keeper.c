@@ -273,12 +273,15 @@ hear_door(int i)
 		flush_notices();
 	} else if (m.kind == KEEP_SESSION && n == sizeof(m.session)) {
 		take_publisher(doors[i], &m.session, media);
+		media = -1;
 	} else if ((m.kind == KEEP_KICK || m.kind == KEEP_END) && n == sizeof(m.word)) {
 		m.word.reason[sizeof(m.word.reason) - 1] = '\0';
 		keeper_end(m.word.reason);
 	} else if (m.kind == KEEP_YIELD && n == sizeof(m.yield)) {
 		yield(doors[i], &m.yield);
 	}
+	if (media >= 0) /* of a door that speaks otherwise */
+		close(media);
 }
 
 static void
