@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "origin.h"
+#include "version.h"
 #include "web.h"
 
 #define FACTS_MAX (16 << 10)
@@ -41,7 +41,7 @@ facts_of(int root, const char *stream, const struct viewers *viewers)
 	int fd;
 
 	snprintf(path, sizeof(path), "live/%s/stream.json", stream);
-	if ((fd = origin_open(root, path)) < 0)
+	if ((fd = version_open(root, path)) < 0)
 		return NULL;
 	n = read(fd, text, sizeof(text));
 	close(fd);
@@ -54,7 +54,7 @@ facts_of(int root, const char *stream, const struct viewers *viewers)
 		keep(out, facts, "origin_ms", JSON_INTEGER);
 		json_object_set_new(out, "viewers", json_integer((json_int_t)viewers_of(viewers, stream)));
 		snprintf(path, sizeof(path), "live/%s/poster.jpg", stream);
-		if ((fd = origin_open(root, path)) >= 0) {
+		if ((fd = version_open(root, path)) >= 0) {
 			close(fd);
 			snprintf(path, sizeof(path), "/live/%s/poster.jpg", stream);
 			json_object_set_new(out, "poster", json_string(path));

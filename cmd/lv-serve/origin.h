@@ -3,10 +3,8 @@
  * and the player's files.
  *
  * Shape:  new, then origin_answer for each request, origin_sweep about once a second, free.
- * Rule:   a file is reached below its folder only, through no symbolic link, when it is regular,
- *         has a name we know how to label, and no part of its path begins with a dot.
- *         What was opened is kept open for a while; a version is told by inode, size and time,
- *         asked for again after ORIGIN_FRESH_MS.  Text is compressed once a version.
+ * Rule:   a file is sent when it has a name we know how to label and no part of its path begins with
+ *         a dot; version.h has how it is reached.
  *         What is about a stream passes the gate first; /check/STREAM says whether it would, for a shield.
  * Owner:  new takes both descriptors; player may be -1; the gate is borrowed, and so is the chat's address, or NULL.
  */
@@ -17,11 +15,6 @@
 #include <stdint.h>
 
 #include "gate.h"
-
-#define ORIGIN_FRESH_MS 50
-#define ORIGIN_KEEP_MS 15000
-#define ORIGIN_TEXT_MAX (8 << 20) /* a playlist larger than this is sent as it lies, uncompressed */
-#define ORIGIN_PATH_MAX 256
 
 struct origin;
 
@@ -40,8 +33,5 @@ void origin_free(struct origin **);
 /* Answer with a few bytes of our own; cache is the Cache-Control value. */
 void origin_say(struct httpd_request *, unsigned status, const char *type, const char *cache,
 	const void *text, size_t n);
-
-/* Open a regular file below a folder, through no link: a descriptor or -errno. */
-int origin_open(int folder, const char *path);
 
 #endif

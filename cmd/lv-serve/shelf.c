@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "origin.h"
+#include "version.h"
 #include "web.h"
 
 #define KEPT 16         /* texts, of the streams that were asked about last */
@@ -39,7 +39,7 @@ struct shelf {
 static json_t *
 facts(int root, const char *path)
 {
-	int fd = origin_open(root, path);
+	int fd = version_open(root, path);
 	json_t *o = NULL;
 	char *text;
 	ssize_t n;
@@ -56,7 +56,7 @@ facts(int root, const char *path)
 static bool
 is_there(int root, const char *path)
 {
-	int fd = origin_open(root, path);
+	int fd = version_open(root, path);
 
 	if (fd < 0)
 		return false;
