@@ -108,6 +108,7 @@ struct guest {
 	ev_timer due;        /* when it has to be looked at */
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
+	unsigned char unanswered; /* pings */
 	bool must_login, has_offset, greeted, shown; /* shown: what is held */
 	bool notify, had_inbox; /* is at /notify; and was told what it missed */
 	struct listeners *listeners;

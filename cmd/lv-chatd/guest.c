@@ -318,13 +318,16 @@ on_due(struct ev_loop *loop, ev_timer *w, int events)
 		cut(g, "took nothing for too long");
 		return;
 	}
-	if (now_ms - heard_ms >= ping_ms * SILENT_PINGS) {
-		cut(g, "not there any more");
-		return;
-	}
-	if (g->pinged_ms < heard_ms)
+	if (g->pinged_ms <= heard_ms) {
 		g->pinged_ms = heard_ms;
+		g->unanswered = 0;
+	}
 	if (now_ms - g->pinged_ms >= ping_ms) {
+		if (g->unanswered + 1 == SILENT_PINGS) {
+			cut(g, "not there any more");
+			return;
+		}
+		g->unanswered++; /* counted: after a sleep of our own nobody has been asked for long */
 		g->pinged_ms = now_ms;
 		ws_ping(g->conn);
 	}

@@ -521,7 +521,7 @@ async def slow_reader():
 
 
 async def silent():
-    """Who does not answer pings is gone; who does, stays."""
+    """Who does not answer pings is gone; who does, stays, also when it was the server that slept."""
     s = await Server.start("--ping-s", "1")
     r, w = await asyncio.open_connection("127.0.0.1", s.port)
     w.write(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -530,6 +530,9 @@ async def silent():
     data = await asyncio.wait_for(r.read(), PATIENCE)
     assert b"\x89\x04ping" in data, data
     await s.event("client.cut", lambda e: e["reason"] == "not there any more" and e["remote"] == "127.0.0.1")
+    s.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(3.5)
+    s.process.send_signal(signal.SIGCONT)
     writer = await Client.enter(s, "1")
     await writer.accepted(type="message", text="there?")
     same((await there.get("message"))["text"], "there?")
