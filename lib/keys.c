@@ -176,12 +176,16 @@ static int
 parse_line(struct key *k, const char *text, size_t n, const char **why)
 {
 	char line[KEYS_LINE_MAX + 1], *rest = line, *word;
+	size_t i = 0;
 	int words = 0;
 
 	memset(k, 0, sizeof(*k));
 	*why = "the line is too long";
-	if (n > KEYS_LINE_MAX)
-		return text[strspn(text, BLANKS)] == '#' ? 0 : -1;
+	if (n > KEYS_LINE_MAX) {
+		while (i < n && memchr(BLANKS, text[i], sizeof(BLANKS) - 1))
+			i++;
+		return i < n && text[i] == '#' ? 0 : -1;
+	}
 	*why = "a byte of value 0";
 	if (memchr(text, '\0', n))
 		return -1;

@@ -95,6 +95,22 @@ finding(void **state)
 	keys_free(&keys);
 }
 
+/* The text ends where it is said to end: what comes after it was read as its comment. */
+static void
+long_blanks_at_the_end(void **state)
+{
+	char text[KEYS_LINE_MAX + 2];
+	struct keys *keys;
+
+	(void)state;
+	memset(text, ' ', sizeof(text));
+	text[sizeof(text) - 1] = '#';
+	assert_int_equal(keys_parse(&keys, text, sizeof(text) - 1), 0);
+	assert_int_equal(keys->bad_count, 1);
+	assert_string_equal(keys->bad_why, "the line is too long");
+	keys_free(&keys);
+}
+
 static void
 dates(void **state)
 {
@@ -190,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines),
 		cmocka_unit_test(finding),
+		cmocka_unit_test(long_blanks_at_the_end),
 		cmocka_unit_test(dates),
 		cmocka_unit_test(edits),
 		cmocka_unit_test(texts),
