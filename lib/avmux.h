@@ -34,9 +34,5 @@ int avmux_params(struct avmux *, int track, const struct flv_packet *head);
 int avmux_finish(struct avmux *);
 void avmux_free(struct avmux **);
 const char *avmux_error(int err);
-int avmux_codec(uint32_t fourcc); /* libavcodec's number of it; 0: it is none of ours */
-uint32_t avmux_fourcc(int codec);  /* the other way */
-/* Of a configuration as FLV has it, what libavcodec takes: its size, perhaps 0. */
-size_t avmux_extradata(const struct flv_packet *head, const uint8_t **extra);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <libavcodec/avcodec.h>
 
-#include "avmux.h"
+#include "avpar.h"
 
 struct decoder {
 	AVCodecContext *ctx;
@@ -18,7 +18,7 @@ struct decoder {
 int
 decoder_new(struct decoder **out, const struct flv_packet *head)
 {
-	const AVCodec *codec = avcodec_find_decoder((enum AVCodecID)avmux_codec(head->codec));
+	const AVCodec *codec = avcodec_find_decoder((enum AVCodecID)avpar_codec(head->codec));
 	const uint8_t *extra;
 	struct decoder *d;
 	size_t size;
@@ -35,7 +35,7 @@ decoder_new(struct decoder **out, const struct flv_packet *head)
 		goto no_memory;
 	d->ctx->pkt_timebase = (AVRational){ 1, 1000 };
 	d->ctx->thread_count = 1; /* frame threads would add delay, and cost more */
-	if (head->kind == FLV_HEADER && (size = avmux_extradata(head, &extra)) > 0) {
+	if (head->kind == FLV_HEADER && (size = avpar_extradata(head, &extra)) > 0) {
 		d->ctx->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
 		if (!d->ctx->extradata)
 			goto no_memory;

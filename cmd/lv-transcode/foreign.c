@@ -11,7 +11,7 @@
 #include <libavformat/avformat.h>
 #include <libavutil/pixdesc.h>
 
-#include "avmux.h"
+#include "avpar.h"
 #include "flv.h"
 #include "order.h"
 #include "record.h"
@@ -163,7 +163,7 @@ add(struct foreign *f, enum AVMediaType type, int beside, char why[FOREIGN_WHY])
 	par = f->in->streams[stream]->codecpar;
 	l->stream = stream;
 	l->type = type == AVMEDIA_TYPE_VIDEO ? FLV_VIDEO : FLV_AUDIO;
-	if (!(l->codec = avmux_fourcc(par->codec_id))) {
+	if (!(l->codec = avpar_fourcc(par->codec_id))) {
 		snprintf(why, FOREIGN_WHY, "it holds %s, for which Enhanced RTMP has no name", avcodec_get_name(par->codec_id));
 		return -ENOTSUP;
 	}

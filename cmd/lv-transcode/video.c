@@ -11,7 +11,7 @@
 #include <libavutil/cpu.h>
 #include <libavutil/opt.h>
 
-#include "avmux.h"
+#include "avpar.h"
 #include "buf.h"
 #include "captions.h"
 #include "die.h"
@@ -91,7 +91,7 @@ open_encoder(struct video *v)
 	AVCodecContext *c;
 	int r;
 
-	v->fourcc = codec ? avmux_fourcc(codec->id) : 0;
+	v->fourcc = codec ? avpar_fourcc(codec->id) : 0;
 	if ((v->fourcc != FLV_AVC && v->fourcc != FLV_HEVC && v->fourcc != FLV_AV1) || is_deaf(v))
 		return AVERROR_ENCODER_NOT_FOUND;
 	if (!(v->ctx = c = avcodec_alloc_context3(codec)))
