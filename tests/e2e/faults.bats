@@ -5,7 +5,9 @@ load ../lib/browser
 
 # What comes, and for how long nothing does then.  The stream is 8 s old: who watches is about 6 s behind it.
 FAULTS=(jump=3600000@8100:0 jump=-5000@8100:0 reset@8100:0 jump-video=30000@8100:0 jump-audio=-30000@8100:0
-	stall=1500@8100:1500 drift=2000@100:0 cts=-3000@8100:0 cts=8388607@8100:0 no-extended@100:0)
+	stall=1500@8100:1500 drift=2000@100:0 cts=-3000@8100:0 cts=8388607@8100:0)
+[ -z "${LONG:-}" ] || FAULTS+=(jump-video=-30000@8100:0 jump-audio=30000@8100:0 lose=1000@8100:1000)
+FAULTS+=(no-extended@100:0) # the last one's stamps wrap
 SLACK_MS=600 # ten pictures at once on a machine that does other things: about 300 is seen
 
 setup_file() {
