@@ -222,6 +222,13 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	rung out.flv r
 	[ "$(ffprobe -v error -select_streams v -show_entries stream=pix_fmt,color_transfer -of csv=p=0 out.flv.r.mkv)" = yuv420p,bt709 ]
 	[ "$(times out.flv.r.mkv v | wc -l)" = 25 ]
+	# Half of PQ's range is 92 cd/m2 and no half of BT.709's: a label alone would leave it at 126.
+	ffmpeg -nostdin -v error -f lavfi -i color=gray:s=320x180:r=25 -t 1 -pix_fmt yuv420p10le -c:v libx264 -preset ultrafast \
+		-color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -y grey.flv
+	lv-transcode --rung r=160x90@30:300k:64k <grey.flv >out.flv
+	rung out.flv r
+	ffmpeg -nostdin -v error -i out.flv.r.mkv -vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=- -frames:v 1 -f null - >luma
+	awk -F = '/YAVG/ { n++; if ($2 < 145 || $2 > 151) { print; exit 1 } } END { exit !n }' luma
 }
 
 @test "other containers come in" {
