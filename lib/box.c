@@ -52,6 +52,19 @@ box_matrix(struct buf *b)
 }
 
 void
+box_handler(struct buf *b, bool video)
+{
+	static const char names[2][9] = { "lv audio", "lv video" };
+	size_t at = box_full(b, "hdlr", 0, 0);
+
+	buf_be32(b, 0);
+	buf_append(b, video ? "vide" : "soun", 4);
+	box_zeros(b, 12);
+	buf_append(b, names[video], sizeof(names[0]));
+	box_end(b, at);
+}
+
+void
 box_media(struct buf *b, bool video)
 {
 	size_t at, dinf;

@@ -19,6 +19,7 @@ size_t box_full(struct buf *, const char *type, unsigned version, uint32_t flags
 void box_end(struct buf *, size_t at);
 void box_zeros(struct buf *, size_t n);
 void box_matrix(struct buf *);
+void box_handler(struct buf *, bool video); /* hdlr: whose media it is */
 void box_media(struct buf *, bool video); /* what begins minf: vmhd or smhd, and that the data is in this file */
 
 #endif

@@ -156,7 +156,6 @@ put_tables(struct buf *b, const struct fmp4_track *t)
 static void
 put_media(struct buf *b, const struct fmp4_track *t)
 {
-	static const char names[2][9] = { "lv audio", "lv video" };
 	size_t mdia = box_begin(b, "mdia"), minf, at;
 
 	at = box_full(b, "mdhd", 0, 0);
@@ -167,12 +166,7 @@ put_media(struct buf *b, const struct fmp4_track *t)
 	buf_be16(b, 0x55c4); /* "und" */
 	buf_be16(b, 0);
 	box_end(b, at);
-	at = box_full(b, "hdlr", 0, 0);
-	buf_be32(b, 0);
-	buf_append(b, t->video ? "vide" : "soun", 4);
-	box_zeros(b, 12);
-	buf_append(b, names[t->video], sizeof(names[0]));
-	box_end(b, at);
+	box_handler(b, t->video);
 	minf = box_begin(b, "minf");
 	box_media(b, t->video);
 	put_tables(b, t);

@@ -102,7 +102,6 @@ put_edits(struct buf *b, const struct track *t)
 static void
 put_media(struct buf *b, const struct track *t)
 {
-	static const char names[2][9] = { "lv audio", "lv video" };
 	size_t at = box_full(b, "mdhd", 1, 0);
 
 	box_zeros(b, 16);
@@ -111,12 +110,7 @@ put_media(struct buf *b, const struct track *t)
 	buf_be16(b, 0x55c4); /* "und" */
 	buf_be16(b, 0);
 	box_end(b, at);
-	at = box_full(b, "hdlr", 0, 0);
-	buf_be32(b, 0);
-	buf_append(b, t->video ? "vide" : "soun", 4);
-	box_zeros(b, 12);
-	buf_append(b, names[t->video], sizeof(names[0]));
-	box_end(b, at);
+	box_handler(b, t->video);
 }
 
 static void
