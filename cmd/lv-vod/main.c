@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "archive.h"
-#include "clock.h"
 #include "die.h"
 #include "edges.h"
 #include "encode.h"
@@ -21,6 +20,7 @@
 #include "opt.h"
 #include "output.h"
 #include "playlist.h"
+#include "progress.h"
 #include "recording.h"
 #include "report.h"
 #include "rungs.h"
@@ -270,45 +270,11 @@ tell_failure(int status, void *arg)
 	events_close(500);
 }
 
-static bool drawn; /* a bar stands on the terminal's last line */
-
-static void
-end_bar(void)
-{
-	if (drawn)
-		fputc('\n', stderr);
-	drawn = false;
-}
-
-/* A bar on a terminal, an event a second for programs, and one of each when all is written. */
-static void
-on_progress(uint64_t done, uint64_t size)
-{
-	static int64_t shown, told;
-	int64_t now = clock_mono_ms();
-	int percent = size ? (int)(100 * (double)done / (double)size) : 100;
-	struct event ev;
-
-	if (isatty(STDERR_FILENO) && !die_quiet && (done == size || now - shown >= 100)) {
-		fprintf(stderr, "\r%3d %% [%-40.*s]", percent, percent * 40 / 100,
-			"########################################");
-		shown = now;
-		drawn = true;
-	}
-	if (done < size && now - told < 1000)
-		return;
-	told = now;
-	event_begin(&ev, "vod.progressed");
-	event_int(&ev, "done_bytes", (int64_t)done);
-	event_int(&ev, "size_bytes", (int64_t)size);
-	event_send(&ev);
-}
-
 /* Into ffmpeg; what it made is as long as size says then. */
 static int
 write_encoded(struct recording *r)
 {
-	int e = output_pipe(r, encoder.fd, on_progress);
+	int e = output_pipe(r, encoder.fd, progress_tell);
 
 	return encode_end(&encoder, e, &r->size);
 }
@@ -318,10 +284,10 @@ static uint64_t
 write_recording(struct recording *r, const char *path)
 {
 	uint64_t kept = 0;
-	int e = reencode ? write_encoded(r) : store_is(path) ? output_bucket(r, path, on_progress, &kept)
-		: strcmp(path, "-") ? output_file(r, path, on_progress) : output_pipe(r, STDOUT_FILENO, on_progress);
+	int e = reencode ? write_encoded(r) : store_is(path) ? output_bucket(r, path, progress_tell, &kept)
+		: strcmp(path, "-") ? output_file(r, path, progress_tell) : output_pipe(r, STDOUT_FILENO, progress_tell);
 
-	end_bar();
+	progress_end();
 	if (!e)
 		return kept;
 	if (e == -EPROTO)
