@@ -149,14 +149,14 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB)
 	$(call SAY,CC)$(CC) $(ALLFLAGS) -MMD -MP -fsanitize=fuzzer $(ALLLD) -o $@ $< $(LIB) \
 		$(shell pkg-config --libs $(PKG) $(PKG_$*))
 
-# Judges of playlists and of a whole stream, for the tests, where npm is there.
-$(BUILD)/%-judge/.done: $$(wildcard tests/lib/$$*-judge/*)
+# Judges of playlists and of a whole stream, and a peer, for the tests, where npm is there.
+$(BUILD)/%/.done: $$(wildcard tests/lib/$$*/*)
 	@mkdir -p $(@D)
 	cp $^ $(@D)/
 	if command -v npm >/dev/null; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund; fi
 	touch $@
 
-tools: $(BENCH) $(BUILD)/hls-judge/.done $(BUILD)/shaka-judge/.done
+tools: $(BENCH) $(patsubst %,$(BUILD)/%/.done,hls-judge shaka-judge nms-peer)
 unit: $(UNIT)
 fuzz-bins: $(FUZZ)
 
