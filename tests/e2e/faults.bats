@@ -79,7 +79,7 @@ listed() {
 		echo "# ${FAULTS[i]%:*}: the picture stood still for $stood ms at most" >&3
 		jq -e '.began == 1 and .lost == 0' "$DIR/load$i" >/dev/null
 		((stood <= ${FAULTS[i]#*:} + SLACK_MS))
-		awk '/^#EXTINF:/ { n++; if (substr($0, 9) + 0 > 3) { print "a segment of " $0; exit 1 } } END { exit !n }' \
+		awk '/^#EXTINF:/ { n++; if (substr($0, 9) + 0 > 3) { print "a segment of " $0; bad = 1 } } END { exit bad || !n }' \
 			"$LV_HOME/archive/s$i"/*/source/index.m3u8
 	done
 }
