@@ -102,12 +102,15 @@ teardown_file() {
 
 @test "what the camera saw is on the glass within seven seconds" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
-	eventually 20 page_is "($CLOCK)() > 0"
 	local s
-	s=$(in_page "($CLOCK)()")
+	for _ in 1 2 3 4 5; do
+		eventually 20 page_is "(window.glass = ($CLOCK)()) > 0"
+		in_page window.glass
+	done >"$BATS_TEST_TMPDIR/glass"
+	s=$(sort -n "$BATS_TEST_TMPDIR/glass" | sed -n 3p)
 	echo "# seconds from the camera to the glass: $s" >&3
 	[[ $BUILD != *asan* ]] || return 0
-	page_is "$s < 7.5" # hls.js aims at three segments: 6 s
+	page_is "$s <= 7" # hls.js aims at three segments: 6 s
 }
 
 @test "on a telephone nothing hangs over, and a thumb finds every button, upright and across" {
