@@ -194,7 +194,7 @@ install: all
 		cp -R $(BUILD)/share/lv/player $(DESTDIR)$(PREFIX)/share/lv/; fi
 
 # The units of examples/systemd, with their commands where PREFIX puts them.
-SYSTEMD_SCRIPTS = lv-hand-over lv-stream lv-record lv-expire lv-alert
+SYSTEMD_SCRIPTS = lv-hand-over lv-stream lv-record lv-expire lv-alert lv-events
 # polkit 122 looks for rules in /usr/share and /etc alone.
 POLKIT = $(if $(filter /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/polkit-1/rules.d
 ITS_PLACES = sed -E 's,/usr/(bin/rtmp-|bin/lv-|libexec/lv/|share/lv/),$(PREFIX)/\1,g'

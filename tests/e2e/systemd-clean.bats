@@ -50,7 +50,7 @@ build() {
 		tar -C "$roots/$1-build/src/lv" -xf -
 	cp -a "$ROOT/examples/debian" "$roots/$1-build/src/lv/debian"
 	inside "$1-build" sh -c 'cd /src/lv && dpkg-buildpackage -b -uc -us -j2' >build.log 2>&1 || { tail -n 40 build.log; return 1; }
-	run ! grep -E 'warning: [^c]' build.log # the compiler's
+	! grep -E 'warning: [^c]' build.log || return 1 # the compiler's
 	mv "$roots/$1-build"/src/*.deb "$roots/$1.deb"
 }
 

@@ -10,6 +10,7 @@ setup_file() {
 	cat >"$BATS_FILE_TMPDIR/before" <<-END
 		rm -rf var/lib/lv etc/lv var/log/journal usr/sbin/policy-rc.d
 		cp '$BUILD'/deb/*.deb root/lv.deb
+		cp '$ROOT/tests/lib/backend.py' root/
 	END
 	machine_boot "$BATS_FILE_TMPDIR"
 	machine journalctl -f -o cat -n all >"$BATS_FILE_TMPDIR/journal" 2>/dev/null &
@@ -225,6 +226,59 @@ print(s.makefile().read())' | jq -s '[.[] | select(.publishing)] | length')" = 2
 drop_in() { # UNIT: standard input, in effect
 	machine mkdir -p "/run/systemd/system/$1.d"
 	machine tee "/run/systemd/system/$1.d/test.conf"
+	machine systemctl daemon-reload
+}
+
+@test "lv-hook tells a back end, and after a stop and a kill goes on where it was; lv-notify tells followers" {
+	local n
+	# shellcheck disable=SC2016 # the shell in the machine expands it
+	machine sh -c 'echo $$ >/run/backend.pid; exec python3 /root/backend.py /root/asked "$(cat /etc/lv/secrets/hook)" 8765' >backend.out 2>&1 &
+	drop_in lv-hook.service <<-END
+		[Service]
+		Environment="LV_HOOK_OPTIONS=--hook-private --event publish.started --event broadcast.ended --event segment.written http://127.0.0.1:8765/json"
+	END
+	machine sh -eu <<-'END'
+		install -d -o nobody /run/pg
+		bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
+		pg() { runuser -u nobody -- "$bin/$@"; }
+		pg initdb -D /run/pg/data -U lv -A trust -N --locale=C.UTF-8 >/dev/null
+		pg pg_ctl -D /run/pg/data -w -o '-k /run/pg -F -c listen_addresses=' -l /run/pg/log start >/dev/null
+		redis-server --port 0 --unixsocket /run/pg/redis --unixsocketperm 777 --save '' --daemonize yes >/dev/null
+		createdb -h /run/pg -U lv lv
+		lv-auth schema | psql -Xq -h /run/pg -U lv lv
+		lv-auth --db 'postgresql:///lv?host=/run/pg&user=lv' add gwen >/dev/null
+		lv-auth --db 'postgresql:///lv?host=/run/pg&user=lv' follow gwen 17
+	END
+	drop_in lv-notify.service <<-END
+		[Service]
+		Environment="LV_NOTIFY_OPTIONS=--db postgresql:///lv?host=/run/pg&user=lv --redis unix:/run/pg/redis"
+	END
+	machine systemctl start lv-hook lv-notify
+	asked() { machine cat /root/asked | jq -c "select(.facts.stream == \"gwen\") | $1" >asked; }
+	heard() { asked "select(.facts.event == \"$1\")" && [ -s asked ]; }
+	told() { asked 'select(.facts.event == "segment.written" and .facts.track == "source").facts.seq' && [ "$(tail -n 1 asked)" -ge "$1" ]; }
+	key gwen
+	publish gwen # whose unit nobody had seen yet
+	eventually 20 heard publish.started
+	eventually 30 told 1
+	machine systemctl stop lv-hook
+	[ "$(show lv-hook Result)" = success ]
+	n=$(newest gwen)
+	eventually 30 beyond gwen $((n + 1))
+	machine systemctl start lv-hook
+	eventually 30 told $((n + 2))
+	seq "$(head -n 1 asked)" "$(tail -n 1 asked)" | cmp - asked # each, once, in order
+	machine systemctl kill -s KILL --kill-who=main lv-hook
+	unpublish gwen
+	eventually 20 heard broadcast.ended
+	[ "$(show lv-hook NRestarts)" = 1 ]
+	[ "$(machine jq -s 'all(.[]; .signed)' /root/asked)" = true ]
+	inbox() { [ "$(machine redis-cli -s /run/pg/redis llen inbox:17)" = 1 ]; }
+	eventually 20 inbox
+	machine systemctl stop lv-hook lv-notify
+	[ "$(show lv-notify Result)" = success ]
+	machine sh -c 'redis-cli -s /run/pg/redis shutdown nosave; kill -QUIT "$(head -n 1 /run/pg/data/postmaster.pid)" $(cat /run/backend.pid)'
+	machine rm -r /run/systemd/system/lv-hook.service.d /run/systemd/system/lv-notify.service.d
 	machine systemctl daemon-reload
 }
 

@@ -1,0 +1,1 @@
+lv-stat.service.d
