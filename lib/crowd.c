@@ -5,7 +5,7 @@
 static const struct {
 	int publishers;
 	uint32_t ms;
-} windows[] = { { 64, CROWD_MERGE_MS }, { 256, 2 * CROWD_MERGE_MS } };
+} windows[] = { { 64, CROWD_MERGE_MS }, { 256, 150 } };
 
 uint32_t
 crowd_merge_ms(int least, int publishers, uint32_t now)
