@@ -195,7 +195,8 @@ install: all
 
 # The units of examples/systemd, with their commands where PREFIX puts them.
 SYSTEMD_SCRIPTS = lv-hand-over lv-stream lv-record lv-expire lv-alert lv-events
-# polkit 122 looks for rules in /usr/share and /etc alone.
+# polkit 122 looks for rules in /usr/share and /etc alone, and reads one as soon as it is closed, once: it has to
+# come there by its name with the mode that it keeps.
 POLKIT = $(if $(filter /usr/local,$(PREFIX)),/etc,$(PREFIX)/share)/polkit-1/rules.d
 ITS_PLACES = sed -E 's,/usr/(bin/rtmp-|bin/lv-|libexec/lv/|share/lv/),$(PREFIX)/\1,g'
 install-systemd:
@@ -206,7 +207,8 @@ install-systemd:
 	cd examples/systemd && install -m 755 $(SYSTEMD_SCRIPTS) $(DESTDIR)$(PREFIX)/libexec/lv/
 	install -D -m 644 examples/systemd/lv.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/lv.conf
 	install -D -m 644 examples/systemd/lv.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/lv.conf
-	install -D -m 644 examples/systemd/lv.rules $(DESTDIR)$(POLKIT)/50-lv.rules
+	install -D -m 644 examples/systemd/lv.rules $(DESTDIR)$(POLKIT)/50-lv.rules.new
+	mv $(DESTDIR)$(POLKIT)/50-lv.rules.new $(DESTDIR)$(POLKIT)/50-lv.rules
 
 # The Debian package, of this build, into $(BUILD)/deb; needs debhelper.
 DEB = $(BUILD)/deb/lv-live-$(VERSION)
