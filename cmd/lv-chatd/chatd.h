@@ -181,19 +181,33 @@ void notify_leave(struct guest *);
 void notify_heard(struct hall *, const char *user, const char *text, size_t n, bool inbox);
 void notify_again(struct hall *);
 
-/* guest.c: one connection, as ws calls it */
+/*
+ * door.c: a guest comes in.  ws calls guest_open with the handshake, which gives the guest or the HTTP
+ * status that refuses it, then guest_opened.
+ */
 int guest_open(void *hall, struct ws_conn *, void **guest);
 void guest_opened(void *guest);
+void guest_greet(struct guest *); /* the place is known: what happened there may be told */
+void guest_login(struct guest *, const char *token, const char *ref); /* welcome, a notice, or its end */
+
+/* message.c: what a guest says, as ws calls it; borrows the text */
 void guest_message(void *guest, const char *text, size_t n);
+
+/*
+ * guest.c: a guest that is here, what it is sent, and whether it still listens.  Every text is borrowed,
+ * and waits in the guest if it has to.  guest_writable and guest_closed are called by ws; the latter frees.
+ */
+void guest_watch(struct guest *); /* from now on it is asked whether it is there, and cut if it is not */
 void guest_writable(void *guest);
 void guest_closed(void *guest);
+void guest_pump(struct guest *); /* what it has not got yet, as far as it takes it */
 void guest_say(struct guest *, const char *text, size_t n);
-void guest_greet(struct guest *);           /* the place is known */
-void guest_show_held(struct guest *, const struct room_held *, const char *type); /* to a moderator */
-void guest_pump(struct guest *);            /* what it has not got yet, as far as it takes it */
+void guest_say_json(struct guest *, struct json *); /* ends it; nothing, when it did not fit */
 void guest_notice(struct guest *, const char *id, const char *ref, const struct room_verdict *);
 void guest_approved(struct guest *, const char *ref, struct chat_id message);
 void guest_wait(struct guest *, int64_t wait_ms, const char *ref); /* slowmode */
+void guest_show_held(struct guest *, const struct room_held *, const char *type); /* to a moderator */
+void guest_show_all_held(struct guest *); /* likewise; once a connection */
 void guest_end(struct guest *, unsigned code, const char *reason); /* with advice when to return */
 
 #endif
