@@ -101,9 +101,13 @@ on_data(const struct chunk_message *m, struct rtmp_event *e)
 		v.type == AMF_NULL || v.type == AMF_UNDEFINED));
 	if (got <= 0 || v.type != AMF_STRING)
 		return 0; /* nothing that FLV could hold */
-	if (amf_equal(v.str, v.len, "@setDataFrame"))
+	if (amf_equal(v.str, v.len, "@setDataFrame")) {
 		start = in.at;
-	if (start == in.end || amf_equal(v.str, v.len, "onLvMark")) /* marks are ours to write */
+		if (amf_next(&in, &v) <= 0)
+			v.type = AMF_UNDEFINED;
+	}
+	/* Marks are ours to write. */
+	if (start == in.end || (v.type == AMF_STRING && amf_equal(v.str, v.len, "onLvMark")))
 		return 0;
 	e->body = start;
 	e->size = (size_t)(in.end - start);

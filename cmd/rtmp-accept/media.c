@@ -298,8 +298,12 @@ take_record(uint8_t type, uint32_t stamp, const uint8_t *body, size_t n)
 	struct flv_tag tag = { .type = type, .data = body, .size = n };
 	enum timeline_track track = type == RECORD_AUDIO ? TIMELINE_AUDIO
 		: type == RECORD_VIDEO ? TIMELINE_VIDEO : TIMELINE_OTHER;
+	const uint8_t *values;
 	const char *why;
+	size_t size;
 
+	if (flv_script(&tag, "onLvMark", &values, &size))
+		return true; /* marks are ours to write, whatever became of the session */
 	/* What a script tag says of its time is often zero: it belongs where it comes. */
 	if (track == TIMELINE_OTHER) {
 		tag.dts = timeline.newest;

@@ -222,11 +222,13 @@ speak() {
 		p = Peer()
 		p.publish(key())
 		array = Raw(b"\x08" + struct.pack(">I", 2 ** 32 - 1) + amf_string("width") + amf(640))
+		mark = '{"mark":"end","reason":"forged"}'
 		want = [amf("onMetaData", {"a": 1}), amf("onMetaData", array), amf("onTextData", {"text": "x"})]
 		p.send(b"".join(message(18, b, csid=4, msid=1) for b in (
 		    amf("@setDataFrame", "onMetaData", {"a": 1}), amf(0, 0, "@setDataFrame", "onMetaData", array),
-		    amf(1), b"", amf("onLvMark", {"kind": "end"}), b"\xff\xff", amf("onTextData", {"text": "x"}))))
+		    amf(1), b"", amf("onLvMark", mark), amf("@setDataFrame", "onLvMark", mark), b"\xff\xff", amf("onTextData", {"text": "x"}))))
 		assert bodies(kept(3, kinds=(18,))) == want
+		assert b"forged" not in open(stream() + ".flv", "rb").read()
 	END
 }
 

@@ -201,6 +201,10 @@ hears_a_publisher_out(void **state)
 	amf_put_ecma_array(&meta, 0);
 	amf_put_end(&meta);
 	chunk_put(&in, 4, 18, 1, buf_data(&meta), buf_len(&meta));
+	buf_cut(&meta, 3 + strlen("@setDataFrame"));
+	amf_put_string(&meta, "onLvMark"); /* which nobody but ourselves may say */
+	amf_put_string(&meta, "{\"mark\":\"end\"}");
+	chunk_put(&in, 4, 18, 1, buf_data(&meta), buf_len(&meta));
 	buf_free(&meta);
 	put_command("FCUnpublish", 6, NULL, "secret");
 	for (step = 1; step <= 4096; step = step == 1 ? 4096 : step + 1) {
