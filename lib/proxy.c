@@ -52,12 +52,27 @@ take_word(char **line, char *to, size_t cap)
 	return true;
 }
 
+/* IPv4 in the guise of IPv6, as sockets for both have it, is IPv4: an address has one name. */
+static void
+name_ip(int family, const uint8_t *bytes, char to[48])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (family == AF_INET6 && !memcmp(bytes, mapped, sizeof(mapped)))
+		inet_ntop(AF_INET, bytes + sizeof(mapped), to, 48);
+	else
+		inet_ntop(family, bytes, to, 48);
+}
+
 static bool
 take_ip(char **line, int family, char to[48])
 {
 	uint8_t bytes[16];
 
-	return take_word(line, to, 48) && inet_pton(family, to, bytes) == 1;
+	if (!take_word(line, to, 48) || inet_pton(family, to, bytes) != 1)
+		return false;
+	name_ip(family, bytes, to);
+	return true;
 }
 
 static bool
@@ -109,8 +124,8 @@ parse_binary(const uint8_t *head, size_t n, struct proxy *p)
 		return 0;
 	if (n < FIXED + 2 * bytes + 4)
 		return -EBADMSG;
-	inet_ntop(family, at, p->ip, sizeof(p->ip));
-	inet_ntop(family, at + bytes, p->local_ip, sizeof(p->local_ip));
+	name_ip(family, at, p->ip);
+	name_ip(family, at + bytes, p->local_ip);
 	p->port = (uint16_t)get_be16(at + 2 * bytes);
 	p->local_port = (uint16_t)get_be16(at + 2 * bytes + 2);
 	p->known = true;

@@ -22,6 +22,7 @@ static const struct {
 } table[] = {
 	{ BYTES("PROXY TCP4 203.0.113.7 192.0.2.1 50122 1935\r\n"), 0, "203.0.113.7 50122 192.0.2.1 1935" },
 	{ BYTES("PROXY TCP6 2001:db8::7 ::1 1 65535\r\n"), 0, "2001:db8::7 1 ::1 65535" },
+	{ BYTES("PROXY TCP6 ::ffff:203.0.113.7 ::FFFF:c000:201 1 2\r\n"), 0, "203.0.113.7 1 192.0.2.1 2" },
 	{ BYTES("PROXY UNKNOWN\r\n"), 0, NULL },
 	{ BYTES("PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n"), 0, NULL },
 	{ BYTES("PROXY TCP4 203.0.113.7 192.0.2.1 50122 65536\r\n"), -EBADMSG, NULL },
@@ -38,6 +39,8 @@ static const struct {
 		"203.0.113.7 50122 192.0.2.1 1935" },
 	{ BYTES(V2 "\x21\x21\0\44" "\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\7" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"
 		"\0\1\0\2"), 0, "2001:db8::7 1 ::1 2" },
+	{ BYTES(V2 "\x21\x21\0\44" "\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\0\x71\7" "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1"
+		"\0\1\0\2"), 0, "203.0.113.7 1 192.0.2.1 2" },
 	{ BYTES(V2 "\x20\0\0\0"), 0, NULL }, /* LOCAL */
 	{ BYTES(V2 "\x21\x31\0\2ab"), 0, NULL }, /* a Unix socket: skipped */
 	{ BYTES(V2 "\x11\x11\0\14\xcb\0\x71\7\xc0\0\2\1\xc3\xca\7\x8f"), -EBADMSG, NULL },
