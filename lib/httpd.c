@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -413,6 +414,26 @@ const char *
 httpd_header(const struct httpd_request *req, const char *name)
 {
 	return MHD_lookup_connection_value(req->inner, MHD_HEADER_KIND, name);
+}
+
+static enum MHD_Result
+take_last(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	const char **last = ctx; /* the name that is wanted, then what was found */
+
+	(void)kind;
+	if (value && !strcasecmp(name, last[0]))
+		last[1] = value;
+	return MHD_YES;
+}
+
+const char *
+httpd_header_last(const struct httpd_request *req, const char *name)
+{
+	const char *last[2] = { name, NULL };
+
+	MHD_get_connection_values(req->inner, MHD_HEADER_KIND, take_last, last);
+	return last[1];
 }
 
 void

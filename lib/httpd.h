@@ -65,6 +65,7 @@ struct httpd_held *httpd_hold(struct httpd_request *); /* NULL: it cannot be */
 void httpd_resume(struct httpd_held *);
 
 const char *httpd_header(const struct httpd_request *, const char *name); /* NULL: absent */
+const char *httpd_header_last(const struct httpd_request *, const char *name); /* where it is said more than once */
 void httpd_reply(struct httpd_request *, unsigned status, struct httpd_body *); /* borrows */
 
 #endif

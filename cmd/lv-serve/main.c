@@ -87,7 +87,7 @@ peer_text(const struct sockaddr *sa, char *text, size_t cap)
 static void
 remote_of(struct httpd_request *req, char *text, size_t cap)
 {
-	const char *list = proxied ? httpd_header(req, "X-Forwarded-For") : NULL, *last;
+	const char *list = proxied ? httpd_header_last(req, "X-Forwarded-For") : NULL, *last;
 
 	if (!list) {
 		peer_text(req->peer, text, cap);

@@ -296,7 +296,7 @@ link() { lv-auth token --view demo --token-secret secret "$@"; }
 @test "links by lv-auth token --view: to the end of their time, for one address" {
 	(umask 077 && head -c 20 /dev/urandom | xxd -p >secret)
 	serve --archive --token-secret secret --proxied
-	from() { status -H "X-Forwarded-For: $1" "$U$2"; }
+	from() { status -H "X-Forwarded-For: $1" "$U$2" "${@:3}"; }
 	[ "$(status "$U$(link)/live/demo/master.m3u8")" = 200 ]
 	[ "$(status "$U$(link)/watch/demo")" = 200 ]
 	[ "$(status "$U$(link)/check/demo")" = 200 ]
@@ -308,6 +308,7 @@ link() { lv-auth token --view demo --token-secret secret "$@"; }
 	[ "$(from "$here" "$P/live/demo/master.m3u8")" = 200 ]
 	[ "$(from "10.0.0.1, $here" "$P/live/demo/source/0123456789-1-1.m4s")" = 200 ]
 	[ "$(from 203.0.113.90 "$P/live/demo/master.m3u8")" = 403 ]
+	[ "$(from "$here" "$P/live/demo/master.m3u8" -H 'X-Forwarded-For: 203.0.113.90')" = 403 ] # the proxy's own line
 	[ "$(curl -s "$U$P/live/demo/master.m3u8")" = "this link is for another address" ]
 	[ "$(from "$here" "${P/@*\//\/}/live/demo/master.m3u8")" = 403 ] # the address is signed
 	[ "$(from 203.0.113.9 "$(link --address ::ffff:203.0.113.9)/live/demo/master.m3u8")" = 200 ]
