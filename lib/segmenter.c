@@ -329,9 +329,11 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 	g->marked = true;
 	switch (m->kind) {
 	case MARK_SESSION:
-		g->away = false;
-		if (!g->identified)
+		if (!g->identified) {
+			/* An heir is told again of whom the writer before it saw leave. */
+			g->away = g->away && !strcmp(m->session, g->session);
 			return identify(g, m, dts);
+		}
 		if (*m->broadcast && strcmp(m->broadcast, g->broadcast)) {
 			seg_flush(g);
 			return identify(g, m, dts);
@@ -340,10 +342,12 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 			seg_flush(g);
 			snprintf(g->session, sizeof(g->session), "%s", m->session);
 		}
+		g->away = false;
 		return 0;
 	case MARK_GAP:
 		seg_flush(g);
-		g->away = g->listed;
+		if ((g->away = g->listed))
+			seg_put_state(g);
 		return 0;
 	case MARK_DISCONTINUITY:
 	case MARK_PARAMS:
@@ -353,7 +357,7 @@ segmenter_mark(struct segmenter *g, int64_t dts, const struct mark *m)
 		g->ended = true;
 		return 0;
 	case MARK_TICK:
-		if (g->away)
+		if (g->away && !g->started)
 			seg_gap(g, MS(dts));
 		return 0;
 	}

@@ -12,7 +12,7 @@
 static bool
 is_away(const struct segmenter *g, const struct strand *k)
 {
-	return k->last == INT64_MIN ? g->slate && is_source(k) : g->newest - k->last > LATE;
+	return k->last == INT64_MIN ? g->away && is_source(k) : g->newest - k->last > LATE;
 }
 
 /* Only onMetaData has told of it so far. */
@@ -203,8 +203,7 @@ start(struct segmenter *g, bool last)
 		if (first - g->start >= MS(100))
 			close_segment(g, first, TAKE_NONE);
 	}
-	g->slate = g->away;
-	g->hole = g->away = false;
+	g->hole = false;
 	g->start = when(k, &k->samples[0]);
 	first = to_hz(k, k->samples[0].dts) - LEAD;
 	if (g->start < 0)

@@ -119,8 +119,7 @@ struct segmenter {
 	int64_t next_n, gone_dsn; /* the next number; discontinuities that have left the window */
 	int target_s, inits;
 	bool started, broken, cutting; /* broken: the next segment is a discontinuity */
-	bool away, hole; /* nobody publishes; the lists end in gaps */
-	bool slate;      /* this run began while nobody published: no source is in it */
+	bool away, hole; /* nobody publishes: no source is in what comes; the lists end in gaps */
 	int64_t start, cut, newest, media; /* media: the end of what is no gap */
 	struct timeline time;
 	int64_t have; /* what lies before was written by the process before us; 0: nothing */

@@ -108,6 +108,8 @@ seg_put_state(struct segmenter *g)
 		(json_int_t)g->gone_dsn, "target_s", g->target_s, "ended", g->ended, "end_pts",
 		(json_int_t)g->media, "dependent", g->dependent);
 	json_object_set_new(o, "stream", json_string(g->stream));
+	json_object_set_new(o, "session", json_string(g->session));
+	json_object_set_new(o, "away", json_boolean(g->away));
 	json_object_set_new(o, "captions", json_integer(g->captions));
 	tracks = json_array();
 	for (t = 0; t < g->strands; t++)
@@ -182,6 +184,8 @@ seg_get_state(struct segmenter *g)
 		snprintf(g->broadcast, sizeof(g->broadcast), "%s", text_of(o, "broadcast"));
 	if (mark_stream_name(text_of(o, "stream")))
 		snprintf(g->stream, sizeof(g->stream), "%s", text_of(o, "stream"));
+	snprintf(g->session, sizeof(g->session), "%s", text_of(o, "session"));
+	g->away = json_is_true(json_object_get(o, "away"));
 	g->epoch = int_of(o, "epoch");
 	g->origin_ms = int_of(o, "origin_ms");
 	g->started_ms = int_of(o, "started_ms");

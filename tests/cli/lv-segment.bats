@@ -237,11 +237,12 @@ continuous() {
 	! grep -q EXT-X-GAP live/short/source/index.m3u8
 }
 
-# What lv-transcode sends while nobody publishes: the rung goes on alone. FILE up to its end, then MS of the rung again.
-slate() { # FILE MS
+# What lv-transcode sends while nobody publishes: the rung goes on alone. FILE up to its end, then MS of the rung again;
+# with FROM_MS as an heir is sent it, when the last group of pictures began there.
+slate() { # FILE MS [FROM_MS]
 	python3 - "$@" <<-'EOF'
 		import json, sys
-		d, ms, at, rung = open(sys.argv[1], "rb").read(), int(sys.argv[2]), 13, []
+		d, ms, since, at, rung, heads = open(sys.argv[1], "rb").read(), int(sys.argv[2]), int((sys.argv[3:] or ["0"])[0]), 13, [], b""
 		def mark(dts, **what):
 		    text = json.dumps(what).encode()
 		    body = b"\2\0\x08onLvMark\2" + len(text).to_bytes(2, "big") + text
@@ -249,13 +250,15 @@ slate() { # FILE MS
 		while at < len(d):
 		    n = int.from_bytes(d[at + 1:at + 4], "big") + 15
 		    rung.append(d[at:at + n])
+		    if d[at] == 18 or d[at + 12] & (15 if d[at + 11] & 0x80 else 255) == 0:
+		        heads += d[at:at + n]
 		    at += n
 		end = int.from_bytes(rung[-1][4:7], "big") + 40
 		rung = [t for t in rung if t[0] == 9 and t[11] & 0x80 or t[0] == 8 and t[11] >> 4 == 9]
-		sys.stdout.buffer.write(d + mark(end, mark="gap"))
+		sys.stdout.buffer.write(d[:13] + heads if since else d + mark(end, mark="gap"))
 		for t in rung:
 		    dts = int.from_bytes(t[4:7], "big")
-		    if dts <= ms:
+		    if since <= dts <= ms:
 		        sys.stdout.buffer.write(t[:4] + (dts + end).to_bytes(3, "big") + t[7:])
 	EOF
 }
@@ -271,6 +274,32 @@ slate() { # FILE MS
 	wait_event ev 10 '.event=="segment.written" and .track=="480p" and .seq==5' # four of the broadcast, two of the slate
 	[ "$(grep -c EXT-X-GAP live/x/source/index.m3u8)" = 2 ]
 	[ "$(grep -c EXT-X-GAP live/x/audio-source/index.m3u8)" = 2 ]
+	! grep -q EXT-X-GAP live/x/480p/index.m3u8
+	exec 9>&-
+	wait "$seg" || [ $? = 75 ]
+}
+
+@test "a writer that dies while a slate is on: its heir does not wait for the source either" {
+	flvmark 01jdabcdef0 7 s1 open "$A" "$B" >m.flv
+	slate m.flv 4500 >slate.flv
+	slate m.flv 6500 4000 >heir.flv
+	mkfifo pipe
+	lv-segment --dir live/x --events ev <pipe 3>&- &
+	local seg=$!
+	exec 9>pipe
+	cat slate.flv >&9
+	wait_event ev 10 '.event=="segment.written" and .track=="480p" and .seq==5'
+	eventually 10 jq -e '.next == 6' live/x/.state.json # the last that is written of a segment
+	kill -9 "$seg"
+	wait "$seg" || :
+	exec 9>&-
+	lv-segment --dir live/x --events heir <pipe 3>&- &
+	seg=$!
+	exec 9>pipe
+	cat heir.flv >&9
+	wait_event heir 10 '.event=="segment.written" and .track=="480p" and .seq==6'
+	eventually 10 jq -e '.next == 7 and .away' live/x/.state.json
+	[ "$(grep -c EXT-X-GAP live/x/source/index.m3u8)" = 3 ]
 	! grep -q EXT-X-GAP live/x/480p/index.m3u8
 	exec 9>&-
 	wait "$seg" || [ $? = 75 ]
