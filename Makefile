@@ -96,12 +96,18 @@ $(BUILD)/%.o: %.c
 # What some sources include beside.
 $(BUILD)/lib/db.o: INC = $(shell pkg-config --cflags libpq)
 
-# The migrations, in order, as an array of their texts.
+# Texts in languages of others, as strings of C: what Redis runs, and the migrations, in order, as an array.
+QUOTE = sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/'
+$(BUILD)/cmd/lv-chatd/remote.o: INC = -I$(BUILD)/cmd/lv-chatd
+$(BUILD)/cmd/lv-chatd/remote.o: $(patsubst %,$(BUILD)/%.inc,$(wildcard cmd/lv-chatd/*.lua))
+$(BUILD)/%.lua.inc: %.lua
+	@mkdir -p $(@D)
+	$(QUOTE) $< >$@
 $(BUILD)/cmd/lv-auth/schema.o: INC = -I$(BUILD)/cmd/lv-auth
 $(BUILD)/cmd/lv-auth/schema.o: $(BUILD)/cmd/lv-auth/schema.inc
 $(BUILD)/cmd/lv-auth/schema.inc: $(wildcard cmd/lv-auth/schema/*.sql)
 	@mkdir -p $(@D)
-	for f in $^; do echo '('; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $$f; echo '),'; done >$@
+	for f in $^; do echo '('; $(QUOTE) $$f; echo '),'; done >$@
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@

@@ -1,6 +1,6 @@
 /*
  * Rooms that several boxes share, in Redis.  A stream holds the entries of a room, and its ids are
- * theirs; one script checks the limit, adds the entry, does to the stream what moderation does, and
+ * theirs; one script, post.lua, checks the limit, adds the entry, does to the stream what moderation does, and
  * publishes it, so that all boxes have one order and one history.
  *
  *   stream_chat:STREAM        the last 1000 entries: e the entry, u whose it is, k its kind
@@ -26,71 +26,12 @@
 
 #define KEY_MAX 320
 
-/*
- * KEYS: stream, limit, state, bans, ref (empty: none).  ARGV: channel, entry, user, kind, messages, window, pause,
- * target.  The new id; or a number, the time to wait, or -1 for an unknown target; or a list of the id that it has.
- */
 static const char post_script[] =
-	"local twin = KEYS[5] ~= '' and redis.call('GET', KEYS[5])\n"
-	"if twin then return { twin } end\n"
-	"local t = redis.call('TIME')\n"
-	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-	"local max, window, pause = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])\n"
-	"if max > 0 then\n"
-	"	local nth, last = redis.call('LINDEX', KEYS[2], max - 1), redis.call('LINDEX', KEYS[2], 0)\n"
-	"	local wait = nth and nth + window - now or 0\n"
-	"	if last and pause > 0 then wait = math.max(wait, last + pause - now) end\n"
-	"	if wait > 0 then return wait end\n"
-	"	redis.call('LPUSH', KEYS[2], now)\n"
-	"	redis.call('LTRIM', KEYS[2], 0, max - 1)\n"
-	"	redis.call('PEXPIRE', KEYS[2], math.max(window, pause, 1))\n"
-	"end\n"
-	"local kind, said = ARGV[4], { message = 1, emote = 1, sub = 1, gift = 1, raid = 1, held = 1 }\n"
-	"local function hide(user)\n"
-	"	for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do\n"
-	"		if said[e[2][6]] and (not user or e[2][4] == user) then redis.call('XDEL', KEYS[1], e[1]) end\n"
-	"	end\n"
-	"end\n"
-	"if kind == 'approve' or kind == 'deny' then\n"
-	"	if redis.call('XDEL', KEYS[1], ARGV[8]) == 0 then return -1 end\n"
-	"	if kind == 'approve' then kind = 'message' end\n"
-	"elseif kind == 'delete' then redis.call('XDEL', KEYS[1], ARGV[8])\n"
-	"elseif kind == 'ban' or kind == 'timeout' then\n"
-	"	redis.call('HSET', KEYS[4], ARGV[8], ARGV[2])\n"
-	"	hide(ARGV[8])\n"
-	"elseif kind == 'unban' then redis.call('HDEL', KEYS[4], ARGV[8])\n"
-	"elseif kind == 'clear' then hide()\n"
-	"elseif kind == 'modes' or kind == 'pin' then redis.call('HSET', KEYS[3], kind, ARGV[2])\n"
-	"elseif kind == 'unpin' then redis.call('HDEL', KEYS[3], 'pin') end\n"
-	"if redis.call('XLEN', KEYS[1]) >= 1000 then\n"
-	"	redis.call('HSET', KEYS[3], 'floor', redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1])\n"
-	"end\n"
-	"local id = redis.call('XADD', KEYS[1], 'MAXLEN', 1000, '*', 'e', ARGV[2], 'u', ARGV[3], 'k', kind)\n"
-	"if KEYS[5] ~= '' then redis.call('SET', KEYS[5], id, 'PX', 300000) end\n"
-	"redis.call('PUBLISH', ARGV[1], id .. ' ' .. ARGV[2])\n"
-	"return id\n";
-
-/* KEYS: stream, state, bans.  ARGV: from which id on.  The floor, the state, the entries. */
+#include "post.lua.inc"
+	;
 static const char fill_script[] =
-	"local t = redis.call('TIME')\n"
-	"local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
-	"local floor = redis.call('HGET', KEYS[2], 'floor')\n"
-	"if not floor then\n"
-	"	floor = string.format('%.0f-0', now - 1)\n"
-	"	redis.call('HSET', KEYS[2], 'floor', floor)\n"
-	"end\n"
-	"local state = {}\n"
-	"for _, k in ipairs({ 'modes', 'pin' }) do\n"
-	"	local e = redis.call('HGET', KEYS[2], k)\n"
-	"	if e then state[#state + 1] = e end\n"
-	"end\n"
-	"local bans = redis.call('HGETALL', KEYS[3])\n"
-	"for i = 2, #bans, 2 do\n"
-	"	local ends = cjson.decode(bans[i])['until']\n"
-	"	if ends and ends < now then redis.call('HDEL', KEYS[3], bans[i - 1])\n"
-	"	else state[#state + 1] = bans[i] end\n"
-	"end\n"
-	"return { floor, state, redis.call('XRANGE', KEYS[1], ARGV[1], '+') }\n";
+#include "fill.lua.inc"
+	;
 
 struct remote {
 	struct hall *hall;
