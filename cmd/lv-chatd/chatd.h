@@ -104,11 +104,12 @@ struct guest {
 	struct ticket *ticket; /* NULL: anonymous */
 	struct count *address, *user;
 	int64_t came_ms, behind_ms; /* 0: it has taken everything */
-	int64_t pinged_ms;   /* or heard since */
+	int64_t pinged_ms;   /* or heard since; before the first ping: one interval before its time */
 	ev_timer due;        /* when it has to be looked at */
 	int second, frames; /* of the guest, in this second */
 	int failures;       /* of its tokens */
 	unsigned char unanswered; /* pings */
+	bool pinged;
 	bool must_login, has_offset, greeted, shown; /* shown: what is held */
 	bool notify, had_inbox; /* is at /notify; and was told what it missed */
 	struct listeners *listeners;

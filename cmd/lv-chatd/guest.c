@@ -233,7 +233,7 @@ on_due(struct ev_loop *loop, ev_timer *w, int events)
 		cut(g, "took nothing for too long");
 		return;
 	}
-	if (g->pinged_ms <= heard_ms) {
+	if (g->pinged && g->pinged_ms <= heard_ms) {
 		g->pinged_ms = heard_ms;
 		g->unanswered = 0;
 	}
@@ -242,7 +242,8 @@ on_due(struct ev_loop *loop, ev_timer *w, int events)
 			cut(g, "not there any more");
 			return;
 		}
-		g->unanswered++; /* counted: after a sleep of our own nobody has been asked for long */
+		g->unanswered += g->pinged; /* counted: after a sleep of our own nobody has been asked for long */
+		g->pinged = true;
 		g->pinged_ms = now_ms;
 		ws_ping(g->conn);
 	}
@@ -261,7 +262,9 @@ guest_watch(struct guest *g)
 
 	ev_timer_init(&g->due, on_due, 0, 0);
 	g->due.data = g;
-	sooner(&look_ms, g->came_ms + g->hall->config.ping_s * 1000);
+	/* Those who came at once are not pinged at once: the first ping is one more, somewhere in the interval. */
+	g->pinged_ms = g->came_ms - chance((unsigned)g->hall->config.ping_s * 1000);
+	sooner(&look_ms, g->pinged_ms + g->hall->config.ping_s * 1000);
 	look_at(g, look_ms, clock_mono_ms());
 }
 

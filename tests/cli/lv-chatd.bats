@@ -10,8 +10,8 @@ scene() { run -0 timeout 120 "$ROOT/tests/lib/chat.py" "$@"; }
 @test "20 messages in 5 s, a person's, with the true wait, in order" { scene limits; }
 @test "history for newcomers, what was missed for who returns" { scene history; }
 @test "a message sent again is there once" { scene resent; }
-@test "no input ends the process; who must log in, pages from elsewhere, who leaves, who is silent" {
-	scene hostile login origins leaving silent # together: they wait for clocks
+@test "no input ends the process; who must log in, pages from elsewhere, who leaves, who is silent; pings are spread" {
+	scene hostile login origins leaving silent spread # together: they wait for clocks
 }
 @test "frames as no client makes them and mutated messages do not end it; --long: five million" {
 	local count=50000

@@ -8,6 +8,7 @@ import atexit
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -537,6 +538,34 @@ async def silent():
     await writer.accepted(type="message", text="there?")
     same((await there.get("message"))["text"], "there?")
     w.close()
+    await s.end()
+
+
+async def spread():
+    """Those who come at once get their pings one after the other."""
+    s = await Server.start("--ping-s", "5")
+
+    def first_pings(): # of 20; in a thread, so that no other scene's work comes between
+        waiting, times = set(), []
+        for _ in range(20):
+            c = socket.create_connection(("127.0.0.1", s.port), PATIENCE)
+            c.sendall(b"GET /chat?stream=alice HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                      b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+            waiting.add(c)
+        while waiting:
+            ready = select.select(list(waiting), [], [], PATIENCE)[0]
+            assert ready, "no ping"
+            for c in ready:
+                data = c.recv(4096)
+                assert data, "cut"
+                if b"\x89\x04ping" in data:
+                    times.append(time.monotonic())
+                    waiting.remove(c)
+                    c.close()
+        return times
+
+    times = await asyncio.to_thread(first_pings)
+    assert times[-1] - times[0] > 1.5, times # of five seconds
     await s.end()
 
 
