@@ -215,12 +215,12 @@ on_readable(struct ev_loop *loop, ev_io *w, int events)
 
 		if (!end && buf_len(&co.from) <= DOOR_AUTH_LINE)
 			return;
+		if (end) /* first: what a line leads to may be another coprocess, and an empty buffer */
+			buf_consume(&co.from, (size_t)(end - data) + 1);
 		if (!end || !take_line(data, (size_t)(end - data))) {
 			lost("answered with a malformed line");
 			return;
 		}
-		if (co.out >= 0)
-			buf_consume(&co.from, (size_t)(end - data) + 1);
 	}
 }
 

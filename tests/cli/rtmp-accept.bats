@@ -19,6 +19,17 @@ teardown() {
 	[[ $stderr == *"missing operand"* ]]
 }
 
+@test "a coprocess that answers what nobody asked, and reads nothing, is started again" {
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --events events --drain-s 0 --auth \
+		"yes '{\"id\":\"x\",\"allow\":true,\"stream\":\"a\",\"broadcast\":\"0123456789\",\"epoch\":1,\"origin_ms\":1}'" \
+		-- cat 2>err 3>&- &
+	door=$!
+	wait_event events 20 '.event=="auth.restarted" and .reason=="does not read its requests" and .wait_ms > 0'
+	kill "$door"
+	wait "$door"
+	door=
+}
+
 @test "values out of bounds name the option and the bounds" {
 	run -64 --separate-stderr rtmp-accept --listen nowhere --auth cat -- cat
 	[ "$stderr" = "rtmp-accept: --listen nowhere: not ADDR:PORT" ]
