@@ -203,7 +203,7 @@ struct keep_notice {
 };
 
 #define RECORD_HEADER 12
-#define RECORD_MAX (10 << 20)
+#define RECORD_MAX (8 << 20) /* what a tag may hold: TAGLOG_TAG_MAX */
 enum { RECORD_AUDIO = 8, RECORD_VIDEO = 9, RECORD_DATA = 18, RECORD_END = 64, RECORD_CLOSE = 65 };
 
 #endif

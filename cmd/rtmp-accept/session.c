@@ -31,7 +31,7 @@
 #define FLOW_MS 40             /* without media for so long, others are heard too */
 #define LOOK_MS 1000           /* and otherwise so often */
 #define KEEPER_MS 5000         /* the keeper always reads; one that does not is gone */
-#define MEMORY_MAX (96 << 20)  /* address space: two messages of 10 MiB and their copies */
+#define MEMORY_MAX (96 << 20)  /* address space: two messages of 8 MiB and their copies */
 
 static const int calls[] = { SYS_read, SYS_write, SYS_recvfrom, SYS_recvmsg, SYS_sendto, SYS_sendmsg,
 #ifdef SYS_poll

@@ -420,6 +420,24 @@ speak() {
 	END
 }
 
+@test "a message of 8 MiB is taken, a longer one ends its publisher and not its broadcast" {
+	speak <<-'END'
+		for n in 0, 1:
+		    p = Peer()
+		    p.publish(key())
+		    p.send(message(1, struct.pack(">I", 1 << 24), csid=2) +
+		        p.media([(9, 0, b"\x17\1\0\0\0" + bytes((8 << 20) - 5 + n))], chunk=1 << 24))
+		    if n == 0:
+		        assert len(kept(1)[0][2]) == 8 << 20
+		        p.close()
+		assert p.ended()
+	END
+	cd "$BATS_FILE_TMPDIR"
+	wait_event events 5 '.event=="publish.ended" and .stream=="t'"$BATS_TEST_NUMBER"'x0" and .reason=="the connection was lost"'
+	wait_event events 5 '.event=="broadcast.ended" and .stream=="t'"$BATS_TEST_NUMBER"'x0"'
+	[ -z "$(jq -r 'select(.event=="keeper.restarted").stream' events)" ]
+}
+
 @test "what no encoder does ends the connection, and nothing else" {
 	speak <<-'END'
 		bad = {
