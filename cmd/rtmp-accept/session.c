@@ -217,6 +217,19 @@ ask(const struct rtmp_event *e)
 	unpublished = false;
 }
 
+/* Many publishers: one wake for several messages is cheaper than one for each. */
+static void
+merge(uint32_t ms)
+{
+	uint32_t flow = ms ? ms : FLOW_MS;
+
+	merge_ms = ms;
+	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVLOWAT, &(int){ ms ? MERGED_BYTES : HEADER_ALONE + 1 },
+		sizeof(int));
+	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ flow / 1000, flow % 1000 * 1000 },
+		sizeof(struct timeval));
+}
+
 /* What was fed, until more is needed or a verdict is. */
 static void
 digest(void)
@@ -245,6 +258,7 @@ digest(void)
 		media = -1;
 		unpublished = true;
 		began_ms = clock_mono_ms();
+		merge(0); /* commands are heard at once */
 	}
 	if (media >= 0 && buf_len(&batch))
 		pass_on(NULL, 0);
@@ -323,22 +337,9 @@ read_more(void)
 {
 	int i;
 
-	for (i = 0; i < MERGED_BYTES / READ_BYTES; i++)
+	for (i = 0; i < MERGED_BYTES / READ_BYTES && !asked; i++) /* what waits for a verdict stays in input */
 		if (!listen_to_peer())
 			break;
-}
-
-/* Many publishers: one wake for several messages is cheaper than one for each. */
-static void
-merge(uint32_t ms)
-{
-	uint32_t flow = ms ? ms : FLOW_MS;
-
-	merge_ms = ms;
-	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVLOWAT, &(int){ ms ? MERGED_BYTES : HEADER_ALONE + 1 },
-		sizeof(int));
-	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){ flow / 1000, flow % 1000 * 1000 },
-		sizeof(struct timeval));
 }
 
 /* A packet of the door, which is trusted; a descriptor may come with it. */

@@ -420,6 +420,41 @@ speak() {
 	END
 }
 
+@test "publish again on the same connection, the media right behind it" {
+	speak <<-'END'
+		p = Peer()
+		p.publish(key())
+		p.send(p.media([(8, 20 * i, sound(i)) for i in range(5)]))
+		kept(5)
+		p.send(command("FCUnpublish", 6, None, key()) + command("publish", 7, None, key(1), "live", msid=1) +
+		    p.media([(8, 20 * i, sound(i, 1000)) for i in range(60)]))
+		p.status("NetStream.Unpublish.Success")
+		p.status("NetStream.Publish.Start")
+		assert bodies(kept(60, 1)) == [sound(i, 1000) for i in range(60)]
+	END
+}
+
+@test "publish again on the same connection where messages are read together" {
+	cd "$BATS_FILE_TMPDIR"
+	install -m 600 keys many.keys
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/many" --auth 'lv-auth --keys many.keys' --events many.events \
+		--merge-ms 200 --drain-s 0 --publish-ms 5000 -- sh -c 'exec cat >"$LV_STREAM.flv"' 3>&- &
+	echo $! >many.door
+	PORT=$(wait_event many.events 10 '.event=="server.ready"' | jq .port) speak <<-'END'
+		for n in range(2):
+		    p = Peer()  # the first tells the door that somebody publishes
+		    p.publish(key(n))
+		    p.send(p.media([(8, 20 * i, sound(i)) for i in range(5)]))
+		    kept(5, n)
+		    p.send(command("FCUnpublish", 6, None, key(n)))
+		    p.status("NetStream.Unpublish.Success")
+		    p.send(command("publish", 7, None, key(n + 2), "live", msid=1))
+		    p.status("NetStream.Publish.Start")
+	END
+	kill "$(cat many.door)"
+	eventually 20 gone "$(cat many.door)"
+}
+
 @test "a message of 8 MiB is taken, a longer one ends its publisher and not its broadcast" {
 	speak <<-'END'
 		for n in 0, 1:
