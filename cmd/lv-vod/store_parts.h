@@ -4,6 +4,7 @@
  *   store.c         who asks, and keeps what came ahead of its time
  *   store_server.c  the process that answers: requests, each tried again for a while
  *   store_upload.c  the object that is being made, in parts
+ *   store_earlier.c what a process that was killed left of it
  *
  * An ask is its head, the address without a NUL, then for STORE_PUT and STORE_DATA size bytes.  An
  * answer is its head and size bytes: what was asked for, or the words of an error.
@@ -37,6 +38,8 @@ struct s3 *server_bucket(const char *url, const char **key); /* NULL: no such ad
 void server_answer(uint32_t id, int error, uint64_t total, const void *, size_t);
 void server_refuse(uint32_t id, const struct s3_fault *); /* its words are the answer */
 
+void server_fault(struct s3_fault *, int error); /* a fault of this machine, in words */
+
 /* What is tried again: made anew, or done. */
 struct again {
 	int64_t since_ms; /* 0: it has not failed yet */
@@ -59,5 +62,15 @@ bool upload_full(void);
 void upload_data(const void *, size_t);
 void upload_end(uint32_t id);
 void upload_abort(uint32_t id);
+
+/*
+ * store_earlier.c: what processes before us left of an object, one object at a time.  The newest of its
+ * unfinished uploads is found, with its parts; older ones are ended.  done is called once: with the id of
+ * that upload, given, NULL where there is none; or with a fault.  key is borrowed until earlier_forget.
+ */
+void earlier_find(struct s3 *, const char *key, size_t parts, /* that the object will have; 0: not known */
+	void (*done)(char *id, const struct s3_fault *));
+const struct s3_entry *earlier_part(int number); /* from 1; the reader's until earlier_forget; size 0: none */
+void earlier_forget(void);
 
 #endif

@@ -116,6 +116,13 @@ server_refuse(uint32_t id, const struct s3_fault *f)
 	server_answer(id, error, 0, f->why, strlen(f->why));
 }
 
+void
+server_fault(struct s3_fault *f, int error)
+{
+	*f = (struct s3_fault){ .verdict = error == -ENOMEM ? S3_NEVER : S3_AWAY };
+	snprintf(f->why, sizeof(f->why), "%s", strerror(-error));
+}
+
 static void
 on_later(struct ev_loop *loop, ev_timer *w, int events)
 {

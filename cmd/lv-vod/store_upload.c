@@ -22,23 +22,17 @@ static struct {
 	bool open, failed, ending;
 	uint32_t id; /* of the ask that waits: to begin, to end, to abort */
 	struct s3 *s3;
-	char *key, *upload, *from;
+	char *key, *upload;
 	size_t part; /* bytes */
 	uint64_t size, kept; /* kept: bytes that were stored before */
 	struct buf filling;
 	struct flight flight[FLYING];
-	struct s3_entry *parts, *stored; /* by number less 1; stored: by a process before us */
-	int count, nstored;
-	char **orphan; /* ids of older uploads of the same key, which are ended */
-	size_t norphan;
-	int64_t newest_ms;
+	struct s3_entry *parts; /* by number less 1 */
+	int count;
 	struct again again;
 } up;
 
-static void find_uploads(void *);
-static void find_parts(void *);
 static void begin(void *);
-static void end_orphan(void *);
 static void finish(void *);
 static void look(void *);
 static void drop(void *);
@@ -50,15 +44,11 @@ forget(void)
 
 	for (i = 0; i < FLYING; i++)
 		buf_free(&up.flight[i].bytes);
-	for (i = 0; i < up.norphan; i++)
-		free(up.orphan[i]);
 	buf_free(&up.filling);
-	free(up.orphan);
 	free(up.parts);
-	free(up.stored);
 	free(up.key);
 	free(up.upload);
-	free(up.from);
+	earlier_forget();
 	memset(&up, 0, sizeof(up));
 }
 
@@ -77,9 +67,9 @@ fail(const struct s3_fault *f)
 static void
 fail_errno(int error)
 {
-	struct s3_fault f = { .verdict = error == -ENOMEM ? S3_NEVER : S3_AWAY };
+	struct s3_fault f;
 
-	snprintf(f.why, sizeof(f.why), "%s", strerror(-error));
+	server_fault(&f, error);
 	fail(&f);
 }
 
@@ -123,167 +113,16 @@ begin(void *ctx)
 		fail_errno(r);
 }
 
-static int
-is_orphan(char *id)
-{
-	char **more = realloc(up.orphan, (up.norphan + 1) * sizeof(*more));
-
-	if (!more) {
-		free(id);
-		return -ENOMEM;
-	}
-	up.orphan = more;
-	up.orphan[up.norphan++] = id;
-	return 0;
-}
-
-/* Some servers end no upload that holds more parts than are named. */
-static bool
-holds_too_much(void)
-{
-	size_t n = (size_t)((up.size + up.part - 1) / up.part);
-
-	for (; up.size && n < S3_PARTS; n++)
-		if (up.stored[n].size)
-			return true;
-	return false;
-}
-
 static void
-not_this_one(void)
+on_earlier(char *id, const struct s3_fault *f)
 {
-	char *id = up.upload;
-
-	up.upload = NULL;
-	memset(up.stored, 0, S3_PARTS * sizeof(*up.stored));
-	if (is_orphan(id) < 0)
-		fail_errno(-ENOMEM);
-	else
-		next(end_orphan);
-}
-
-/* What was stored before; then who waits may go on. */
-static void
-on_parts(void *ctx, const struct s3_result *r)
-{
-	size_t i;
-	int n;
-
-	(void)ctx;
-	if (server_again(&up.again, r, find_parts, NULL))
-		return;
-	if (r->fault.verdict == S3_MISSING) { /* it ended meanwhile */
-		free(up.upload);
-		up.upload = NULL;
-		next(begin);
-		return;
-	}
-	if (r->fault.verdict != S3_OK) {
-		fail(&r->fault);
-		return;
-	}
-	for (i = 0; i < r->nentries; i++)
-		if ((n = r->entries[i].part) > 0 && n <= S3_PARTS) {
-			up.stored[n - 1].size = r->entries[i].size;
-			memcpy(up.stored[n - 1].etag, r->entries[i].etag, S3_ETAG);
-		}
-	free(up.from);
-	up.from = r->next ? strdup(r->next) : NULL;
-	if (up.from)
-		next(find_parts);
-	else if (holds_too_much())
-		not_this_one();
-	else
-		ready();
-}
-
-static void
-find_parts(void *ctx)
-{
-	int r = s3_upload_parts(up.s3, up.key, up.upload, up.from, on_parts, NULL);
-
-	(void)ctx;
-	if (r < 0)
-		fail_errno(r);
-}
-
-static void
-on_orphan(void *ctx, const struct s3_result *r)
-{
-	(void)ctx;
-	if (server_again(&up.again, r, end_orphan, NULL))
-		return;
-	free(up.orphan[--up.norphan]); /* who may not abort leaves it: the object is what counts */
-	next(end_orphan);
-}
-
-static void
-end_orphan(void *ctx)
-{
-	int r;
-
-	(void)ctx;
-	if (!up.norphan) {
-		next(up.upload ? find_parts : begin);
-		return;
-	}
-	if ((r = s3_upload_abort(up.s3, up.key, up.orphan[up.norphan - 1], on_orphan, NULL)) < 0)
-		fail_errno(r);
-}
-
-/* The newest unfinished upload of this key is gone on with; older ones are ended. */
-static int
-choose(const struct s3_entry *e)
-{
-	char *id = strdup(e->upload), *old = up.upload;
-
-	if (!id)
-		return -ENOMEM;
-	if (old && e->changed_ms < up.newest_ms)
-		return is_orphan(id);
 	up.upload = id;
-	up.newest_ms = e->changed_ms;
-	return old ? is_orphan(old) : 0;
-}
-
-static void
-on_uploads(void *ctx, const struct s3_result *r)
-{
-	size_t i;
-	int e = 0;
-
-	(void)ctx;
-	if (server_again(&up.again, r, find_uploads, NULL))
-		return;
-	if (r->fault.verdict == S3_CONFIG && r->fault.status == 403) { /* who may not list may still put */
-		next(begin);
-		return;
-	}
-	if (r->fault.verdict != S3_OK) {
-		fail(&r->fault);
-		return;
-	}
-	for (i = 0; !e && i < r->nentries; i++)
-		if (!strcmp(r->entries[i].key, up.key))
-			e = choose(&r->entries[i]);
-	free(up.from);
-	up.from = r->next ? strdup(r->next) : NULL;
-	if (e < 0)
-		fail_errno(e);
-	else if (up.from)
-		next(find_uploads);
+	if (f)
+		fail(f);
+	else if (id)
+		ready();
 	else
-		next(end_orphan);
-}
-
-static void
-find_uploads(void *ctx)
-{
-	int r = s3_uploads(up.s3, up.key, up.from, on_uploads, NULL);
-
-	(void)ctx;
-	if (r < 0)
-		fail_errno(r);
+		next(begin);
 }
 
 void
@@ -299,16 +138,15 @@ upload_begin(uint32_t id, const char *url, uint64_t size)
 	if (size / PARTS_WISH > up.part)
 		up.part = (size_t)((size / PARTS_WISH + 0xfffff) & ~(uint64_t)0xfffff);
 	up.parts = calloc(S3_PARTS, sizeof(*up.parts));
-	up.stored = calloc(S3_PARTS, sizeof(*up.stored));
 	if (!(up.s3 = server_bucket(url, &key)) || !*key) {
 		server_answer(id, -EINVAL, 0, "", 0);
 		up.failed = true;
 		return;
 	}
-	if (!up.parts || !up.stored || !(up.key = strdup(key)))
+	if (!up.parts || !(up.key = strdup(key)))
 		fail_errno(-ENOMEM);
 	else
-		next(find_uploads);
+		earlier_find(up.s3, up.key, (size_t)((size + up.part - 1) / up.part), on_earlier);
 }
 
 bool
@@ -399,7 +237,7 @@ depart(void)
 	f->bytes = up.filling;
 	up.filling = empty;
 	memset(&f->again, 0, sizeof(f->again));
-	e = &up.stored[f->number - 1];
+	e = earlier_part(f->number);
 	if (e->size == buf_len(&f->bytes) && hash_md5_hex(md5, buf_data(&f->bytes), buf_len(&f->bytes)) == 0 &&
 		!strcmp(md5, e->etag)) {
 		up.kept += e->size;
