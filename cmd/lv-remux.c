@@ -47,7 +47,8 @@ static struct source sources[2 * TRACKS_MAX];
 static int nsources;
 static struct buf held; /* tags that came before the start, behind an FLV header */
 static int64_t first_dts;
-static bool started, begun, marked, ended;
+static bool started, begun;
+static struct mark_seen seen;
 
 static int
 on_write(void *arg, const void *data, size_t n)
@@ -201,12 +202,7 @@ note_mark(const struct flv_tag *tag)
 {
 	struct mark m;
 
-	if (mark_parse(tag, &m) <= 0)
-		return;
-	marked = true;
-	if (m.kind == MARK_SESSION || m.kind == MARK_END)
-		ended = m.kind == MARK_END;
-	if (m.kind == MARK_SESSION)
+	if (mark_note(&seen, tag, &m) > 0 && m.kind == MARK_SESSION)
 		events_about(m.stream, m.broadcast);
 }
 
@@ -291,7 +287,7 @@ run(void)
 		check(avmux_finish(mux), "cannot write to standard output");
 	if (r < 0)
 		die(EX_DATAERR, 0, "standard input is not FLV, or is damaged");
-	if (!sig_draining() && marked && !ended)
+	if (!sig_draining() && mark_orphan(&seen))
 		die(EX_TEMPFAIL, 0, "the input ended, but not the broadcast");
 	if (!sig_draining() && flv_reader_pending(in))
 		die(EX_DATAERR, 0, "standard input ends inside a tag");

@@ -64,3 +64,22 @@ mark_parse(const struct flv_tag *tag, struct mark *m)
 		return -EBADMSG;
 	return r;
 }
+
+int
+mark_note(struct mark_seen *s, const struct flv_tag *tag, struct mark *m)
+{
+	int r = mark_parse(tag, m);
+
+	if (r <= 0)
+		return r;
+	s->any = true;
+	if (m->kind == MARK_SESSION || m->kind == MARK_END)
+		s->end = m->kind == MARK_END;
+	return r;
+}
+
+bool
+mark_orphan(const struct mark_seen *s)
+{
+	return s->any && !s->end;
+}

@@ -29,6 +29,14 @@ struct mark {
 
 /* 1 for a mark, 0 for another tag or a mark of a kind we do not know, -EBADMSG for a broken one. */
 int mark_parse(const struct flv_tag *, struct mark *);
+
+/* What the marks of a stream have said: any; the end of its broadcast, and no session since. */
+struct mark_seen {
+	bool any, end;
+};
+int mark_note(struct mark_seen *, const struct flv_tag *, struct mark *); /* as mark_parse, and notes it */
+bool mark_orphan(const struct mark_seen *); /* where the stream ends here, it is not the broadcast's end */
+
 void mark_put(struct buf *, int64_t dts, const struct mark *);
 
 /* The same facts from LV_STREAM, LV_BROADCAST, LV_EPOCH, LV_ORIGIN_MS, LV_USER: a session mark. */

@@ -47,7 +47,7 @@ static int nreaders, nviews;
 static struct taglog *all;
 static struct buf picked;
 static struct limits limits;
-static bool marked, ended; /* the input held marks, and the end of the broadcast */
+static struct mark_seen seen; /* in the input */
 
 static void
 on_child(int signo)
@@ -117,12 +117,7 @@ note_mark(const struct flv_tag *tag)
 {
 	struct mark m;
 
-	if (tag->type != FLV_SCRIPT || mark_parse(tag, &m) <= 0)
-		return;
-	marked = true;
-	if (m.kind == MARK_SESSION || m.kind == MARK_END)
-		ended = m.kind == MARK_END;
-	if (m.kind == MARK_SESSION)
+	if (tag->type == FLV_SCRIPT && mark_note(&seen, tag, &m) > 0 && m.kind == MARK_SESSION)
 		events_about(m.stream, m.broadcast);
 }
 
@@ -333,7 +328,7 @@ run(void)
 	}
 	if (r < 0)
 		return EX_TEMPFAIL;
-	if (status == EX_OK && !sig_draining() && marked && !ended) {
+	if (status == EX_OK && !sig_draining() && mark_orphan(&seen)) {
 		complain(0, "the input ended, but not the broadcast");
 		return EX_TEMPFAIL;
 	}

@@ -6,7 +6,6 @@
 
 #include "die.h"
 #include "event.h"
-#include "mark.h"
 
 #define HOLD_MAX (32 << 20)   /* bytes before the ladder is decided */
 #define HOLD_MS 1000          /* for what nothing has told of; three times as long for what was told */
@@ -186,7 +185,7 @@ decide(struct transcode *t)
 	if (flv_reader_new(&again, 0) < 0 ||
 		flv_reader_feed(again, buf_data(&t->held), buf_len(&t->held)) < 0)
 		return -ENOMEM;
-	r = t->marked ? 0 : transcode_put_metadata(t, t->first); /* a session mark comes first, then it */
+	r = t->seen.any ? 0 : transcode_put_metadata(t, t->first); /* a session mark comes first, then it */
 	if (r == 0)
 		while ((r = flv_reader_next(again, &tag)) > 0)
 			if ((r = take(t, &tag)) < 0)
@@ -316,16 +315,11 @@ transcode_tag(struct transcode *t, const struct flv_tag *tag)
 {
 	struct mark m;
 
-	if (tag->type == FLV_SCRIPT && mark_parse(tag, &m) > 0) {
-		t->marked = true;
-		if (m.kind == MARK_SESSION || m.kind == MARK_END)
-			t->ended = m.kind == MARK_END;
-		if (m.kind == MARK_SESSION) {
-			events_about(m.stream, m.broadcast);
-			memcpy(t->broadcast, m.broadcast, sizeof(t->broadcast));
-			if (m.origin_ms)
-				t->origin_ms = m.origin_ms;
-		}
+	if (tag->type == FLV_SCRIPT && mark_note(&t->seen, tag, &m) > 0 && m.kind == MARK_SESSION) {
+		events_about(m.stream, m.broadcast);
+		memcpy(t->broadcast, m.broadcast, sizeof(t->broadcast));
+		if (m.origin_ms)
+			t->origin_ms = m.origin_ms;
 	}
 	return t->decided ? take(t, tag) : hold(t, tag);
 }
@@ -352,7 +346,7 @@ transcode_out(struct transcode *t)
 bool
 transcode_orphan(const struct transcode *t)
 {
-	return t->marked && !t->ended;
+	return mark_orphan(&t->seen);
 }
 
 int64_t

@@ -19,6 +19,7 @@
 #include "codec.h"
 #include "decode.h"
 #include "deinterlace.h"
+#include "mark.h"
 #include "order.h"
 #include "poster.h"
 #include "shed.h"
@@ -57,7 +58,8 @@ struct transcode {
 	struct codec source;               /* of the video's configuration */
 	uint32_t video_codec, audio_codec; /* what came first */
 	bool decided, replaying, running, passing, silent; /* silent: the source had no sound */
-	bool seen_video, seen_audio, marked, ended, told_extra, told_lost;
+	bool seen_video, seen_audio, told_extra, told_lost;
+	struct mark_seen seen;
 	char broadcast[27];
 	int64_t origin_ms;
 	int width, height; /* of the source as it is shown, when the ladder was decided */

@@ -155,3 +155,11 @@ frames() {
 	exec 9>&-
 	wait "$pid"
 }
+
+@test "an input that ends before its broadcast is 75" {
+	flvmark 01jdaaaaaaaa 3 s1 end "$IN/in.flv" >end.flv
+	flvmark 01jdaaaaaaaa 3 s1 open "$IN/in.flv" >open.flv
+	lv-remux --format nut <end.flv >out
+	run -75 --separate-stderr bash -c 'lv-remux --format nut <open.flv >out'
+	[ "$stderr" = "lv-remux: the input ended, but not the broadcast" ]
+}

@@ -200,3 +200,11 @@ picture() {
 	done
 	[ -z "$(mandoc -T lint -W warning "$ROOT/man/lv-tee.1")" ]
 }
+
+@test "an input that ends before its broadcast is 75" {
+	flvmark 01jdaaaaaaaa 3 s1 end "$IN/in.flv" >end.flv
+	flvmark 01jdaaaaaaaa 3 s1 open "$IN/in.flv" >open.flv
+	lv-tee <end.flv >out
+	run -75 --separate-stderr bash -c 'lv-tee <open.flv >out'
+	[ "$stderr" = "lv-tee: the input ended, but not the broadcast" ]
+}

@@ -219,6 +219,36 @@ marks_come_back(void **state)
 }
 
 static void
+marks_are_noted(void **state)
+{
+	static const struct {
+		enum mark_kind kind;
+		bool orphan;
+	} said[] = { { MARK_TICK, true }, { MARK_SESSION, true }, { MARK_END, false }, { MARK_GAP, false },
+		{ MARK_SESSION, true } };
+	struct mark_seen seen = { 0 };
+	struct mark in = { 0 }, out;
+	struct flv_tag tag = { .type = FLV_SCRIPT };
+	struct flv_reader *r;
+	struct buf b = { 0 };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(mark_note(&seen, &tag, &out), 0);
+	assert_false(mark_orphan(&seen));
+	for (i = 0; i < sizeof(said) / sizeof(*said); i++) {
+		in.kind = said[i].kind;
+		mark_put(&b, 0, &in);
+		tag = read_back(&b, &r);
+		assert_int_equal(mark_note(&seen, &tag, &out), 1);
+		assert_int_equal(mark_orphan(&seen), said[i].orphan);
+		flv_reader_free(&r);
+		buf_clear(&b);
+	}
+	buf_free(&b);
+}
+
+static void
 tracks_come_back(void **state)
 {
 	struct tracks in = { { { FLV_VIDEO, 0, "source", FLV_AVC, 1920, 1080, 60, 0, 0, 0 },
@@ -264,6 +294,7 @@ main(void)
 		cmocka_unit_test(many_tracks_in_one_tag_are_taken_apart),
 		cmocka_unit_test(malformed_streams_are_refused),
 		cmocka_unit_test(marks_come_back),
+		cmocka_unit_test(marks_are_noted),
 		cmocka_unit_test(tracks_come_back),
 	};
 
