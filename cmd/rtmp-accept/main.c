@@ -196,6 +196,8 @@ open_run_dir(uint16_t port)
 	static char path[256];
 	const char *base;
 	char name[32];
+	bool open_to_all = false;
+	struct stat st;
 
 	if (!run_dir) {
 		if (inetd)
@@ -207,13 +209,16 @@ open_run_dir(uint16_t port)
 		else if ((base = getenv("XDG_RUNTIME_DIR")))
 			snprintf(path, sizeof(path), "%s/%s", base, name);
 		else
-			snprintf(path, sizeof(path), "/tmp/lv-%u-%s", (unsigned)getuid(), name);
+			open_to_all = snprintf(path, sizeof(path), "/tmp/lv-%u-%s", (unsigned)getuid(), name) > 0;
 		run_dir = path;
 	}
 	if (strlen(run_dir) >= sizeof(((struct keep_hello *)0)->run_dir))
 		die(EX_USAGE, 0, "--run-dir %s: longer than 255 bytes", run_dir);
 	if (mkdir(run_dir, 0700) < 0 && errno != EEXIST)
 		die(EX_CANTCREAT, -errno, "cannot make %s", run_dir);
+	/* Whoever made it first could answer for keepers, and would be handed their publishers. */
+	if (open_to_all && (lstat(run_dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()))
+		die(EX_NOPERM, 0, "%s is somebody else's; name a folder of your own with --run-dir", run_dir);
 	if (access(run_dir, W_OK | X_OK) < 0)
 		die(EX_CANTCREAT, -errno, "cannot write to %s", run_dir);
 	door.run_dir = run_dir;

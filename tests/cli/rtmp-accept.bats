@@ -19,6 +19,19 @@ teardown() {
 	[[ $stderr == *"missing operand"* ]]
 }
 
+@test "a run directory below /tmp that is not ours is not used" {
+	local port dir
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	dir=/tmp/lv-$(id -u)-rtmp-$port
+	mkdir theirs
+	ln -s "$PWD/theirs" "$dir"
+	run -77 --separate-stderr timeout 20 env -u RUNTIME_DIRECTORY -u XDG_RUNTIME_DIR \
+		rtmp-accept --listen "127.0.0.1:$port" --auth cat -- cat
+	rm "$dir"
+	[ "$stderr" = "rtmp-accept: $dir is somebody else's; name a folder of your own with --run-dir" ]
+	[ -z "$(ls -A theirs)" ]
+}
+
 @test "a coprocess that answers what nobody asked, and reads nothing, is started again" {
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --events events --drain-s 0 --auth \
 		"yes '{\"id\":\"x\",\"allow\":true,\"stream\":\"a\",\"broadcast\":\"0123456789\",\"epoch\":1,\"origin_ms\":1}'" \
