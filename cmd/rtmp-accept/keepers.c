@@ -94,6 +94,15 @@ say_ended(const struct keeper *k, bool broadcast)
 	event_send(&e);
 }
 
+/* Whether it gave way or not, the coprocess judges the newcomer again. */
+static void
+yielded(struct keeper *k)
+{
+	if (*k->yielding)
+		clients_yielded(k->yielding);
+	*k->yielding = '\0';
+}
+
 /* A keeper that ended without a word: another one waits for the publisher and ends it properly. */
 static void
 crashed(struct keeper *k)
@@ -109,6 +118,7 @@ crashed(struct keeper *k)
 		clients_taken(k->taking, false, IPC_FAILED, "the broadcast was interrupted; try again");
 	*k->taking = '\0';
 	say_ended(k, k->crashes >= CRASHES);
+	yielded(k); /* the one in the way is gone */
 	if (k->crashes >= CRASHES) {
 		forget(k);
 		return;
@@ -127,15 +137,6 @@ crashed(struct keeper *k)
 		say_ended(k, true);
 		forget(k);
 	}
-}
-
-/* Whether it gave way or not, the coprocess judges the newcomer again. */
-static void
-yielded(struct keeper *k)
-{
-	if (*k->yielding)
-		clients_yielded(k->yielding);
-	*k->yielding = '\0';
 }
 
 static void

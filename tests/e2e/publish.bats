@@ -281,6 +281,28 @@ all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' 
 	wait_event events 10 '.event=="publish.ended" and .stream=="bob" and .frames==120'
 }
 
+@test "a keeper that is killed while a newcomer waits for it leaves room for him, and for the next" {
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'sh -c "lv-auth --keys keys | tee answers"' \
+		--events events --drain-s 0 --duplicate takeover --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"' 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+	url=rtmp://127.0.0.1:$port/live
+	publish alice -re -stream_loop 5 3>&- &
+	wait_event events 10 '.event=="publish.started"'
+	local keeper second
+	keeper=$(pgrep -P "$door" -f 'rtmp-keeper alice')
+	kill -STOP "$keeper"
+	publish alice -re -stream_loop 5 3>&- &
+	second=$!
+	eventually 10 grep -q '"busy":true' answers
+	kill -9 "$keeper"
+	started() { [ "$(jq -s '[.[] | select(.event == "publish.started")] | length' events)" = "$1" ]; }
+	eventually 10 started 2
+	publish alice # and takes over from him
+	! wait "$second" || false
+	[ -z "$(jq -r 'select(.event=="publish.refused").reason' events)" ]
+}
+
 @test "a door that is killed leaves broadcasts running, and the next one adopts them" {
 	open_door --grace-ms 2000 -- sh -c 'exec cat >"$LV_STREAM.flv"'
 	publish alice -re 3>&- &
