@@ -9,9 +9,8 @@
 
 #include <jansson.h>
 
+#include "names.h"
 #include "text.h"
-
-#define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
 static const char *const kinds[] = { [CHAT_AUTH] = "auth", [CHAT_MESSAGE] = "message",
 	[CHAT_EMOTE] = "emote", [CHAT_HELD] = "held", [CHAT_DELETE] = "delete", [CHAT_TIMEOUT] = "timeout",
@@ -57,7 +56,7 @@ chat_notice_text(const char *notice)
 {
 	size_t i;
 
-	for (i = 0; i < COUNT(notices); i++)
+	for (i = 0; i < sizeof(notices) / sizeof(*notices); i++)
 		if (!strcmp(notices[i].id, notice))
 			return notices[i].text;
 	return notice;
@@ -72,12 +71,7 @@ chat_kind_text(enum chat_kind kind)
 int
 chat_kind(const char *text)
 {
-	size_t i;
-
-	for (i = 1; i < COUNT(kinds); i++)
-		if (!strcmp(kinds[i], text))
-			return (int)i;
-	return -EINVAL;
+	return NAMES_FIND(kinds, text);
 }
 
 static const char *const links[] = { [CHAT_LINKS_ALL] = "all", [CHAT_LINKS_SUBS] = "subs",
@@ -92,12 +86,7 @@ chat_links_text(enum chat_links who)
 int
 chat_links(const char *text)
 {
-	size_t i;
-
-	for (i = 0; i < COUNT(links); i++)
-		if (!strcmp(links[i], text))
-			return (int)i;
-	return -EINVAL;
+	return NAMES_FIND(links, text);
 }
 
 static int

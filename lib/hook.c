@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "hash.h"
 #include "json.h"
+#include "names.h"
 
 #define VHOST "__defaultVhost__"
 
@@ -30,12 +31,7 @@ static const char *const calls[HOOK_CALLS][3] = {
 int
 hook_format(const char *name)
 {
-	int i;
-
-	for (i = 0; i < 3; i++)
-		if (!strcmp(name, formats[i]))
-			return i;
-	return -1;
+	return NAMES_FIND(formats, name);
 }
 
 const char *

@@ -34,7 +34,7 @@ struct hook_facts { /* NULL where it is not known */
 	int64_t received; /* HOOK_CLOSE: bytes */
 };
 
-int hook_format(const char *name); /* srs, nginx, json; -1 */
+int hook_format(const char *name); /* srs, nginx, json; -EINVAL */
 const char *hook_type(enum hook_format); /* the header Content-Type, whole */
 const char *hook_call_name(enum hook_format, enum hook_call); /* as it names it; NULL: it has none */
 int hook_body(char text[HOOK_TEXT], enum hook_format, enum hook_call, const struct hook_facts *);

@@ -7,6 +7,7 @@
 
 #include "amf.h"
 #include "json.h"
+#include "names.h"
 
 #define MARK_TEXT 4096
 
@@ -32,10 +33,9 @@ mark_parse(const struct flv_tag *tag, struct mark *m)
 	struct amf_in in;
 	struct amf_value v;
 	const uint8_t *values;
-	const char *kind;
-	size_t size, i;
+	size_t size;
 	json_t *o;
-	int r = 0;
+	int kind;
 
 	if (!flv_script(tag, name, &values, &size))
 		return 0;
@@ -45,12 +45,8 @@ mark_parse(const struct flv_tag *tag, struct mark *m)
 	if (!(o = json_loadb(v.str, v.len, JSON_REJECT_DUPLICATES, NULL)))
 		return -EBADMSG;
 	memset(m, 0, sizeof(*m));
-	kind = json_string_value(json_object_get(o, "mark"));
-	for (i = 0; kind && i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (!strcmp(kind, kinds[i])) {
-			m->kind = (enum mark_kind)i;
-			r = 1;
-		}
+	if ((kind = NAMES_FIND(kinds, json_string_value(json_object_get(o, "mark")))) >= 0)
+		m->kind = (enum mark_kind)kind;
 	take_text(o, "stream", m->stream, sizeof(m->stream));
 	take_text(o, "broadcast", m->broadcast, sizeof(m->broadcast));
 	take_text(o, "session", m->session, sizeof(m->session));
@@ -62,7 +58,7 @@ mark_parse(const struct flv_tag *tag, struct mark *m)
 	json_decref(o);
 	if (*m->stream && !mark_stream_name(m->stream))
 		return -EBADMSG;
-	return r;
+	return kind >= 0;
 }
 
 int

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <jwt.h>
 
+#include "names.h"
 #include "text.h"
 
 struct ticket_key {
@@ -26,12 +27,7 @@ ticket_role_text(enum ticket_role role)
 int
 ticket_role(const char *text)
 {
-	size_t i;
-
-	for (i = 0; i < sizeof(roles) / sizeof(*roles); i++)
-		if (!strcmp(text, roles[i]))
-			return (int)i;
-	return -EINVAL;
+	return NAMES_FIND(roles, text);
 }
 
 bool
