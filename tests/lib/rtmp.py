@@ -268,6 +268,8 @@ def flv(path):
     at, tags = 13, []
     while at + 11 <= len(d):
         size = int.from_bytes(d[at + 1:at + 4], "big")
+        if at + size + 15 > len(d):
+            break  # it is still being written
         t = int.from_bytes(d[at + 4:at + 7], "big") | d[at + 7] << 24
         body = d[at + 11:at + 11 + size]
         if not (d[at] == 18 and body[3:11] == b"onLvMark"):
