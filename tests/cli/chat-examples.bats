@@ -1,14 +1,12 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/chat
 
 # Bots of examples/ in a room, and the room behind a proxy with TLS.
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
-	(umask 077
-		echo "a secret of thirty-two bytes, no less" >secret
-		lv-auth token '*' --token-secret secret --user 1 --name Zoë >viewer
-		lv-auth token '*' --token-secret secret --user 2 --role mod >mod)
+	chat_tokens --name Zoë
 	lv-chatd --listen 127.0.0.1:0 --token-secret secret --events events 3>&- &
 	pids=("$!")
 	port=$(wait_event events 30 '.event == "server.ready"' | jq .port)

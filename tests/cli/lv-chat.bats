@@ -1,12 +1,10 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/chat
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
-	(umask 077
-		echo "a secret of thirty-two bytes, no less" >secret
-		lv-auth token '*' --token-secret secret --user 1 --name Zoë >viewer
-		lv-auth token '*' --token-secret secret --user 2 --role mod >mod)
+	chat_tokens --name Zoë
 	serve
 }
 

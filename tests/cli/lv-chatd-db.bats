@@ -1,5 +1,6 @@
 bats_require_minimum_version 1.5.0
 load ../lib/common
+load ../lib/chat
 load ../lib/postgres
 
 # Bans in PostgreSQL, between the chat and an operator who types.
@@ -14,10 +15,7 @@ teardown_file() { pg_remove; }
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	psql -q -c 'truncate chat_bans, gifts, subscriptions, users'
-	(umask 077
-		echo "a secret of thirty-two bytes, no less" >secret
-		lv-auth token '*' --token-secret secret --user 1 >viewer
-		lv-auth token '*' --token-secret secret --user 2 --role mod >mod)
+	chat_tokens
 	lv-chatd --listen 127.0.0.1:0 --token-secret secret --db "$DB" --events events 2>chatd.log 3>&- &
 	chatd=$!
 	url=ws://127.0.0.1:$(wait_event events 30 '.event == "server.ready"' | jq .port)

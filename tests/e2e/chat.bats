@@ -226,10 +226,7 @@ said() { [ "$(talk)" = "$1" ]; }
 	local size
 	for size in "390 844" "844 390" "320 568"; do
 		# shellcheck disable=SC2086 # two numbers
-		screen $size
-		eventually 10 page_is "innerWidth == ${size% *}"
-		run in_page 'JSON.stringify([document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight])'
-		[ "$output" = "[0,0]" ] || { echo "$size: $output over"; false; }
+		screen_fits $size
 		page_is 'document.getElementById("talk").clientHeight > 80'
 		page_is '[document.getElementById("text"), document.getElementById("send")].every((e) => e.getBoundingClientRect().height >= 44 &&
 			e.getBoundingClientRect().bottom <= innerHeight)'

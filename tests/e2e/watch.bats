@@ -118,10 +118,7 @@ teardown_file() {
 	local size
 	for size in "390 844" "844 390" "320 568"; do
 		# shellcheck disable=SC2086 # two numbers
-		screen $size
-		eventually 10 page_is "innerWidth == ${size% *}"
-		run in_page 'JSON.stringify([document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight])'
-		[ "$output" = "[0,0]" ] || { echo "$size: $output over"; false; }
+		screen_fits $size
 		run in_page "[...document.querySelectorAll('#bar button, #bar select')].filter((b) => b.offsetParent).map((b) =>
 			b.getBoundingClientRect()).filter((r) => r.width < 44 || r.height < 44 || r.right > innerWidth || r.bottom > innerHeight).length"
 		[ "$output" = 0 ]

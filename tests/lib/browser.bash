@@ -78,3 +78,11 @@ in_page() { # JAVASCRIPT: its value
 }
 
 page_is() { [ "$(in_page "$1")" = true ]; }
+
+# screen_fits WIDTH HEIGHT: on such a screen nothing of the page hangs over.
+screen_fits() {
+	screen "$1" "$2"
+	eventually 10 page_is "innerWidth == $1"
+	run in_page 'JSON.stringify([document.documentElement.scrollWidth - innerWidth, document.documentElement.scrollHeight - innerHeight])'
+	[ "$output" = "[0,0]" ] || { echo "$1 by $2: $output over"; false; }
+}
