@@ -135,7 +135,7 @@ check_options(char **sources, struct recording_options *how)
 		return;
 	if (*report_path && strspn(report_path, "0123456789") == strlen(report_path) && strlen(report_path) < 10) {
 		report_fd = (int)strtol(report_path, NULL, 10);
-		r = fcntl(report_fd, F_GETFD);
+		r = fcntl(report_fd, F_SETFD, FD_CLOEXEC);
 	} else {
 		r = report_fd = open(report_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	}

@@ -296,7 +296,13 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 }
 
 @test "--reencode: a clip that holds what is shown and nothing else; any encoder" {
-	lv-vod "$ARCHIVE" --from 3.1 --to 5.5 --reencode -o a.mp4 --events 1 >ev
+	mkdir bin
+	printf '#!/bin/sh\nls -l /proc/self/fd >fds\nexec %s "$@"\n' "$(command -v ffmpeg)" >bin/ffmpeg
+	chmod +x bin/ffmpeg
+	PATH=$PWD/bin:$PATH lv-vod "$ARCHIVE" --from 3.1 --to 5.5 --reencode -o a.mp4 --report 8 --events 1 >ev 8>r.json
+	[ "$(jq .dur_ms r.json)" -gt 0 ]
+	grep -q pipe fds
+	run ! grep r.json fds # who waits for the end of the report does not wait for the encoder
 	[ "$(frames a.mp4 v | wc -l)" = 72 ]
 	lasts a.mp4 2.4
 	[ "$(jq 'select(.event == "vod.ready").size_bytes' ev)" = "$(stat -c %s a.mp4)" ]
