@@ -33,6 +33,15 @@ forget(struct wsclient *w)
 	w->config.closed(w->config.ctx, w->code, w->why);
 }
 
+static void
+forget_bearer(struct wsclient *w)
+{
+	if (w->bearer)
+		explicit_bzero(w->bearer, strlen(w->bearer));
+	free(w->bearer);
+	w->bearer = NULL;
+}
+
 static int
 on_receive(struct wsclient *w, struct lws *wsi, const void *in, size_t n)
 {
@@ -158,7 +167,7 @@ wsclient_free(struct wsclient **client)
 	wsloop_close(&w->io);
 	buf_free(&w->in);
 	buf_free(&w->out);
-	free(w->bearer);
+	forget_bearer(w);
 	free(w);
 	*client = NULL;
 }
@@ -203,7 +212,7 @@ wsclient_connect(struct wsclient *w, const char *url, const char *path, const ch
 
 	if (r < 0)
 		return r;
-	free(w->bearer);
+	forget_bearer(w);
 	w->bearer = bearer ? strdup(bearer) : NULL;
 	info.address = info.host = host;
 	info.ssl_connection = tls ? LCCSCF_USE_SSL : 0;
@@ -219,8 +228,10 @@ wsclient_send(struct wsclient *w, const char *text, size_t n)
 {
 	if (!w->open)
 		return -ENOTCONN;
-	if (buf_be32(&w->out, (uint32_t)n) < 0 || buf_append(&w->out, text, n) < 0)
+	if (!buf_reserve(&w->out, 4 + n)) /* all of it or nothing: half a message would be read over its end */
 		return w->out.error;
+	buf_be32(&w->out, (uint32_t)n);
+	buf_append(&w->out, text, n);
 	lws_callback_on_writable(w->wsi);
 	return 0;
 }

@@ -110,6 +110,7 @@ hand_add(const struct hand *h, const char *stream)
 	} else if (!(status = replace(h, &new))) {
 		status = hand_show_key(stream, text);
 	}
+	explicit_bzero(text, sizeof(text));
 	close(lock);
 out:
 	buf_free(&old);
@@ -142,6 +143,7 @@ change(const struct hand *h, const char *stream, bool rotate)
 	} else if (!(status = replace(h, &new)) && rotate) {
 		status = hand_show_key(stream, text);
 	}
+	explicit_bzero(text, sizeof(text));
 	close(lock);
 out:
 	buf_free(&old);
