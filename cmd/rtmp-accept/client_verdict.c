@@ -127,6 +127,10 @@ clients_verdict(const struct verdict *v)
 	if (!c || c->state != ASKED) { /* it left, or the answer came too late */
 		if (v->allow)
 			auth_notice("abandoned", v->id, v->broadcast);
+	} else if (v->allow && door.draining) { /* nobody would end a broadcast that begins now */
+		client_forget_question(c);
+		auth_notice("abandoned", c->session, v->broadcast);
+		client_refuse(c, IPC_FAILED, "the server is stopping");
 	} else if (v->allow) {
 		client_forget_question(c);
 		hand_over(c, v);

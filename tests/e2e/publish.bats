@@ -281,6 +281,30 @@ all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' 
 	wait_event events 10 '.event=="publish.ended" and .stream=="bob" and .frames==120'
 }
 
+@test "who is allowed in when the server stops already is told so, and does not keep it" {
+	mkfifo gate
+	cat >slow <<-'END'
+		lv-auth --keys keys | while read -r line; do
+			echo "$line" >>held
+			read -r _ <gate
+			echo "$line"
+		done
+	END
+	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'sh slow' --events events --drain-s 0 -- \
+		sh -c 'exec cat >"$LV_STREAM.flv"' 2>err 3>&- &
+	door=$!
+	port=$(wait_event events 10 '.event=="server.ready"' | jq .port)
+	url=rtmp://127.0.0.1:$port/live
+	publish alice -re -stream_loop 20 >out 2>&1 3>&- &
+	eventually 10 grep -q '"allow":true' held
+	kill "$door"
+	wait_event events 10 '.event=="server.draining"'
+	echo >gate
+	eventually 10 gone "$door"
+	wait_event events 5 '.event=="publish.refused" and .reason=="the server is stopping"'
+	[ ! -e alice.flv ]
+}
+
 @test "a keeper that is killed while a newcomer waits for it leaves room for him, and for the next" {
 	rtmp-accept --listen 127.0.0.1:0 --run-dir "$PWD/run" --auth 'sh -c "lv-auth --keys keys | tee answers"' \
 		--events events --drain-s 0 --duplicate takeover --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"' 2>err 3>&- &
