@@ -65,13 +65,18 @@ clients_mark(uint8_t mark[SHA256_BYTES], const char *key)
 void
 client_ask(struct client *c, const struct ipc_ask *a)
 {
+	/* Publishing again costs the coprocess and all readers of events what a connection does. */
+	const char *why = c->state == LIVE ? address_refusal(c->ip, c->exempt) : NULL;
+
 	name_session(c); /* another one each time that it publishes */
 	c->again = false;
 	clients_mark(c->key, a->key);
 	memcpy(c->app, a->app, sizeof(c->app));
 	memcpy(c->client, a->client, sizeof(c->client));
-	if (door.draining) {
-		client_refuse(c, IPC_FAILED, "the server is stopping");
+	if (door.draining)
+		why = "the server is stopping";
+	if (why) {
+		client_refuse(c, IPC_FAILED, why);
 		return;
 	}
 	client_state(c, ASKED);

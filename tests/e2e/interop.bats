@@ -455,6 +455,22 @@ speak() {
 	eventually 20 gone "$(cat many.door)"
 }
 
+@test "who publishes again and again on one connection comes too often, as with so many connections" {
+	speak <<-'END'
+		p = Peer(source="127.0.0.2")
+		p.send(b"PROXY TCP4 203.0.113.80 192.0.2.1 50122 1935\r\n")
+		p.publish(key())
+		for n in range(30):
+		    p.send(command("FCUnpublish", 6, None, key()) + command("publish", 7, None, key(), "live", msid=1))
+		    p.status("NetStream.Unpublish.Success")
+		    info = p.expect("onStatus")[3]
+		    if info["level"] == "error":
+		        break
+		assert n == 19 and "too many" in info["description"], (n, info)
+		assert p.ended()
+	END
+}
+
 @test "a message of 8 MiB is taken, a longer one ends its publisher and not its broadcast" {
 	speak <<-'END'
 		for n in 0, 1:
