@@ -162,7 +162,19 @@ $(BUILD)/%/.done: $$(wildcard tests/lib/$$*/*)
 	if command -v npm >/dev/null; then cd $(@D) && npm ci --silent --ignore-scripts --no-audit --no-fund; fi
 	touch $@
 
-tools: $(BENCH) $(patsubst %,$(BUILD)/%/.done,hls-judge shaka-judge nms-peer)
+# rtmp-accept and its keeper as another version with other records, for the test of an upgrade.
+OTHER = $(BUILD)/other
+$(OTHER)/bin/rtmp-accept: $(wildcard cmd/rtmp-accept/*.[ch]) $(LIB)
+	@mkdir -p $(@D) $(OTHER)/libexec/lv $(OTHER)/cmd/rtmp-accept
+	cp $(wildcard cmd/rtmp-accept/*.[ch]) $(OTHER)/cmd/rtmp-accept/
+	sed -i -e 's/^#define KEEP_VERSION .*/#define KEEP_VERSION 999/' -e '/^_Static_assert/,/;$$/d' \
+		-e 's/^\tuint32_t \(resumed\|kbps\|max_kbps\|ok\)[,;]/\tint64_t other;\n&/' $(OTHER)/cmd/rtmp-accept/ipc.h
+	$(call SAY,LD)$(CC) $(ALLFLAGS) -fPIE $(ALLLD) -pie -o $(OTHER)/libexec/lv/rtmp-keeper \
+		$(SRC_rtmp-keeper:%=$(OTHER)/%.c) $(LIB) $(LIBS_rtmp-keeper)
+	$(CC) $(ALLFLAGS) -fPIE $(ALLLD) -pie -o $@ $(addprefix $(OTHER)/,$(call FOLDER,rtmp-accept)) $(LIB) \
+		$(shell pkg-config --libs $(PKG)) $(LIBS_rtmp-accept)
+
+tools: $(BENCH) $(OTHER)/bin/rtmp-accept $(patsubst %,$(BUILD)/%/.done,hls-judge shaka-judge nms-peer)
 unit: $(UNIT)
 fuzz-bins: $(FUZZ)
 

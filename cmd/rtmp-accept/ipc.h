@@ -32,14 +32,23 @@
  *       door > keeper    KEEP_END      the same, politely: the door is stopping, or a new broadcast
  *       door > keeper    KEEP_YIELD    a newcomer with the same key waits: a publisher that was silent
  *                                      for quiet_ms is closed; the same packet answers
+ *       door > keeper    KEEP_HAND     leave without a word: a keeper of another version goes on with
+ *                                      the broadcast
  *       keeper > door    KEEP_NOTICE   a line for lv-auth; queued while no door is attached
  *       keeper > door    KEEP_BYE      the broadcast ended and the program was reaped
  *     A keeper that ends without KEEP_BYE has crashed: the door starts another for the same
  *     broadcast (resumed, group of the old program), which waits out the grace window.
+ *
+ *     Keepers outlive upgrades of their door: each tells its KEEP_VERSION, which grows with every change
+ *     of a KEEP record.  What a door has to know of a keeper of any version stays as it is: KEEP_ATTACH,
+ *     KEEP_KICK, KEEP_END, KEEP_YIELD, KEEP_HAND, KEEP_NOTICE, KEEP_BYE and the first KEEP_HEAD bytes of
+ *     KEEP_STATE.  By these a keeper of another version is adopted, and its publisher goes on; who
+ *     publishes there after him goes to a keeper of the door's own, which the broadcast is handed to.
  */
 #ifndef RTMP_ACCEPT_IPC_H
 #define RTMP_ACCEPT_IPC_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "adobe.h"
@@ -114,6 +123,8 @@ struct ipc_bye {
 };
 
 #define KEEP_MAX 8192
+#define KEEP_VERSION 2
+#define KEEP_OLDEST 2 /* before it there was none in its place */
 
 enum keep_kind {
 	KEEP_HELLO = 16,
@@ -126,10 +137,12 @@ enum keep_kind {
 	KEEP_NOTICE,
 	KEEP_BYE,
 	KEEP_YIELD,
+	KEEP_HAND,
 };
 
 struct keep_hello {
 	uint32_t kind;
+	uint32_t version;
 	uint32_t resumed;  /* the broadcast began before: no broadcast.started */
 	uint32_t grace_ms; /* how long a broadcast waits for its publisher to come back */
 	uint32_t lag_ms, queue_bytes; /* the program is behind by more: drop to a key frame */
@@ -147,7 +160,7 @@ struct keep_hello {
 	char env[4096]; /* NAME=VALUE, each with its NUL, for the program */
 };
 
-struct keep_attach {
+struct keep_attach { /* KEEP_HAND too */
 	uint32_t kind;
 };
 
@@ -160,15 +173,18 @@ struct keep_figures { /* since the keeper began, but for the last three, which a
 
 struct keep_state {
 	uint32_t kind;
+	uint32_t version;
 	uint32_t publishing; /* session and the fields after it are those of a live publisher */
 	int32_t group;       /* the program's process group; 0: none runs */
 	int64_t epoch, origin_ms;
 	int64_t since_ms; /* Unix time: of the publisher */
-	uint32_t kbps, fps_tenths, problems; /* at the last look; a set of 1 << enum health_problem */
-	struct keep_figures figures;
 	char stream[65], broadcast[27], user[65], session[65], remote[64];
 	uint8_t key[32]; /* of the publisher, as in keep_session */
+	/* Up to here the same in every version. */
+	uint32_t kbps, fps_tenths, problems; /* at the last look; a set of 1 << enum health_problem */
+	struct keep_figures figures;
 };
+#define KEEP_HEAD offsetof(struct keep_state, kbps)
 
 struct keep_session {
 	uint32_t kind;
@@ -201,6 +217,10 @@ struct keep_notice {
 	uint32_t kind;
 	char line[2048]; /* JSON without its newline */
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct keep_hello) + sizeof(struct keep_state) +
+	sizeof(struct keep_session) + sizeof(struct keep_taken) == 6888,
+	"a KEEP record has changed: KEEP_VERSION has to be raised, and this number set anew");
 
 #define RECORD_HEADER 12
 #define RECORD_MAX (8 << 20) /* what a tag may hold: TAGLOG_TAG_MAX */

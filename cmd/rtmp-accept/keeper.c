@@ -102,7 +102,7 @@ notice(const char *what, bool session)
 void
 keeper_tell_state(void)
 {
-	struct keep_state s = { .kind = KEEP_STATE, .publishing = keeper.media >= 0,
+	struct keep_state s = { .kind = KEEP_STATE, .version = KEEP_VERSION, .publishing = keeper.media >= 0,
 		.group = program_group(), .epoch = keeper.hello.epoch, .origin_ms = keeper.hello.origin_ms,
 		.since_ms = keeper.since_ms, .kbps = keeper.kbps, .fps_tenths = keeper.fps_tenths,
 		.problems = keeper.problems, .figures = keeper.figures };
@@ -237,6 +237,16 @@ yield(int to, const struct keep_yield *y)
 	send(to, y, sizeof(*y), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* A keeper of another version goes on with the broadcast: nothing is said of an end. */
+static void
+hand_on(void)
+{
+	keeper_close_publisher("the broadcast goes on with another version; connect again");
+	local_close(&listener);
+	events_close(1000);
+	exit(EX_OK);
+}
+
 /* ---- doors ---- */
 
 static void
@@ -279,6 +289,8 @@ hear_door(int i)
 		keeper_end(m.word.reason);
 	} else if (m.kind == KEEP_YIELD && n == sizeof(m.yield)) {
 		yield(doors[i], &m.yield);
+	} else if (m.kind == KEEP_HAND) {
+		hand_on();
 	}
 	if (media >= 0) /* of a door that speaks otherwise */
 		close(media);
@@ -461,12 +473,16 @@ main(int argc, char **argv)
 {
 	struct keep_hello *h = &keeper.hello;
 	struct rlimit lim;
+	ssize_t n;
 	int i, r;
 
 	lean();
 	die_prog = "rtmp-keeper";
-	if (argc < 3 || recv(IPC_FD, h, sizeof(*h), 0) != sizeof(*h) || h->kind != KEEP_HELLO)
+	n = argc < 3 ? -1 : recv(IPC_FD, h, sizeof(*h), 0);
+	if (n < (ssize_t)(offsetof(struct keep_hello, version) + sizeof(h->version)) || h->kind != KEEP_HELLO)
 		die(EX_USAGE, 0, "is started by rtmp-accept");
+	if (n != sizeof(*h) || h->version != KEEP_VERSION)
+		die(EX_CONFIG, 0, "is of another version than the rtmp-accept that runs: upgrade or restart that one");
 	fcntl(IPC_FD, F_SETFD, FD_CLOEXEC);
 	die_verbose = h->verbose;
 	die_quiet = h->quiet;

@@ -139,12 +139,35 @@ crashed(struct keeper *k)
 	}
 }
 
+/* Of another version: what it tells is understood, but it is given no publisher. */
+static bool
+is_foreign(const struct keeper *k)
+{
+	return k->state.kind && k->state.version != KEEP_VERSION;
+}
+
+static void
+say_foreign(const struct keep_state *s)
+{
+	struct event e;
+
+	warning(0, "the keeper of %s is of another version (%u, ours is %d): its publisher goes on, and who publishes "
+		"there after him goes to one of ours", s->stream, s->version, KEEP_VERSION);
+	event_begin(&e, "keeper.mismatched");
+	event_str(&e, "stream", s->stream);
+	event_str(&e, "broadcast", s->broadcast);
+	event_int(&e, "version", s->version);
+	event_int(&e, "expected", KEEP_VERSION);
+	event_send(&e);
+}
+
 static void
 take_state(struct keeper *k, const struct keep_state *s)
 {
 	bool first = !k->state.kind;
 
-	k->state = *s;
+	memset(&k->state, 0, sizeof(k->state));
+	memcpy(&k->state, s, s->version == KEEP_VERSION ? sizeof(*s) : KEEP_HEAD);
 	if (!first || *k->hello.stream)
 		return;
 	/* Adopted: all we need to know to replace it. */
@@ -154,6 +177,8 @@ take_state(struct keeper *k, const struct keep_state *s)
 	k->hello.epoch = s->epoch;
 	k->hello.origin_ms = s->origin_ms;
 	inform("adopted the broadcast of %s", s->stream);
+	if (is_foreign(k))
+		say_foreign(s);
 	if (s->publishing)
 		auth_live(s);
 }
@@ -184,7 +209,11 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 			crashed(k);
 		return;
 	}
-	if (m.kind == KEEP_STATE && n == sizeof(m.state)) {
+	if (m.kind == KEEP_STATE && (n < (ssize_t)KEEP_HEAD || m.state.version < KEEP_OLDEST)) {
+		warning(0, "a keeper in %s is older than any that we know: its broadcast goes on until its "
+			"publisher leaves", door.run_dir);
+		forget(k);
+	} else if (m.kind == KEEP_STATE && (n == sizeof(m.state) || m.state.version != KEEP_VERSION)) {
 		take_state(k, &m.state);
 		keepers_tick(clock_mono_ms());
 	} else if (m.kind == KEEP_YIELD) {
@@ -273,6 +302,7 @@ static void
 fill_hello(struct keep_hello *h)
 {
 	h->kind = KEEP_HELLO;
+	h->version = KEEP_VERSION;
 	h->grace_ms = (uint32_t)door.grace_ms;
 	h->lag_ms = (uint32_t)door.lag_ms;
 	h->queue_bytes = (uint32_t)door.queue_kb << 10;
@@ -296,7 +326,7 @@ find(const char *stream)
 }
 
 static int
-new_keeper(const struct verdict *v, struct keeper **out)
+new_keeper(const struct verdict *v, const struct keeper *before, struct keeper **out)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
 	int r;
@@ -307,7 +337,8 @@ new_keeper(const struct verdict *v, struct keeper **out)
 	k->next = keepers;
 	keepers = k;
 	fill_hello(&k->hello);
-	k->hello.resumed = v->resumed;
+	k->hello.resumed = v->resumed || before;
+	k->hello.group = before ? before->state.group : 0;
 	k->hello.epoch = v->epoch;
 	k->hello.origin_ms = v->origin_ms;
 	memcpy(k->hello.stream, v->stream, sizeof(v->stream));
@@ -320,6 +351,27 @@ new_keeper(const struct verdict *v, struct keeper **out)
 		return r;
 	}
 	*out = k;
+	return 0;
+}
+
+/* A keeper of ours in place of one of another version, which leaves. */
+static int
+replace(struct keeper *old, const struct verdict *v, struct keeper **out)
+{
+	struct keep_attach m = { KEEP_HAND };
+	struct event e;
+	int r;
+
+	if (old->state.publishing)
+		return -EBUSY;
+	if ((r = new_keeper(v, old, out)) < 0)
+		return r;
+	send(old->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	forget(old);
+	event_begin(&e, "keeper.restarted");
+	event_str(&e, "stream", v->stream);
+	event_str(&e, "broadcast", v->broadcast);
+	event_send(&e);
 	return 0;
 }
 
@@ -345,7 +397,9 @@ keepers_take(const struct verdict *v, struct keep_session *m, int media)
 		k->replaced = true;
 		k = NULL;
 	}
-	if (!k && (r = new_keeper(v, &k)) < 0)
+	if (!k && (r = new_keeper(v, NULL, &k)) < 0)
+		return r;
+	if (is_foreign(k) && (r = replace(k, v, &k)) < 0)
 		return r;
 	return send_session(k, m, media);
 }

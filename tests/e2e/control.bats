@@ -43,6 +43,7 @@ publish() {
 		        time.sleep(0.02)
 		open(sys.argv[1] + ".end", "w").write(end)
 	END
+	publisher=$!
 	wait_event events 10 ".event==\"publish.started\" and .stream==\"$1\"" >/dev/null
 }
 
@@ -260,4 +261,41 @@ visited() { [ "$(grep -c refused events)" -gt "$1" ]; }
 	is .ok '{"do":"upgrade"}' true
 	eventually 10 grep -q "cannot run .*; going on as we are" err
 	publish alice
+}
+
+@test "upgrade over keepers of another version: said, the publisher goes on, and who comes back is in the same broadcast" {
+	mkdir old
+	cp -r "$BUILD/other/bin" "$BUILD/other/libexec" old/
+	cp "$BUILD/libexec/lv/"rtmp-{session,tls} old/libexec/lv/
+	PATH=$PWD/old/bin:$PATH open_door --grace-ms 20000
+	publish bob
+	publish alice
+	local keeper
+	keeper=$(pgrep -P "$door" -f 'rtmp-keeper alice')
+	cp "$BUILD/bin/rtmp-accept" new
+	mv new old/bin/rtmp-accept
+	cp "$BUILD/libexec/lv/rtmp-keeper" new
+	mv new old/libexec/lv/rtmp-keeper
+	is .ok '{"do":"upgrade"}' true
+	wait_event events 10 '.event=="keeper.mismatched" and .stream=="alice" and .version==999'
+	wait_event events 10 '.event=="keeper.mismatched" and .stream=="bob"'
+	grep -q '^rtmp-accept: warning: the keeper of alice is of another version (999, ours is 2): its publisher goes on' err
+	is .ok '{"do":"kick","stream":"bob"}' true
+	wait_event events 10 '.event=="broadcast.ended" and .stream=="bob"'
+	eventually 10 is 'select(.stream) | [.stream, .user, .publishing]' '{"do":"list"}' '["alice","42",true]'
+	[ ! -e alice.end ]
+	kill -0 "$keeper"
+	kill -9 "$publisher"
+	wait_event events 10 '.event=="publish.ended" and .stream=="alice"'
+	eventually 10 is 'select(.stream).publishing' '{"do":"list"}' false
+	publish alice
+	wait_event events 10 '.event=="keeper.restarted"'
+	eventually 10 is 'select(.stream).publishing' '{"do":"list"}' true
+	eventually 10 gone "$keeper"
+	[ "$(below "$door" rtmp-keeper | wc -l)" = 1 ]
+	[ "$(jq -r 'select(.stream=="alice" and (.event | startswith("broadcast.") or startswith("publish."))).event' events | xargs)" = \
+		"broadcast.started publish.started publish.ended publish.started" ]
+	[ "$(jq -r 'select(.event=="publish.started" and .stream=="alice").broadcast' events | sort -u | wc -l)" = 1 ]
+	is .ok '{"do":"kick","stream":"alice"}' true
+	eventually 10 test -s alice.end
 }
