@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
 /* The address as IPv6; gives its bits, 32 or 128, or 0 when it is none. */
 static int
 take_address(uint8_t bytes[16], const char *ip)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
 	if (inet_pton(AF_INET, ip, bytes + 12) == 1) {
 		memcpy(bytes, mapped, sizeof(mapped));
 		return 32;
@@ -52,4 +52,19 @@ cidr_holds(const struct cidr *c, const char *ip)
 	if (!take_address(bytes, ip) || memcmp(bytes, c->bytes, (size_t)whole))
 		return false;
 	return !rest || (bytes[whole] ^ c->bytes[whole]) >> (8 - rest) == 0;
+}
+
+void
+cidr_customer(char to[48], const char *ip)
+{
+	uint8_t bytes[16];
+
+	if (!take_address(bytes, ip)) {
+		snprintf(to, 48, "%s", ip);
+	} else if (!memcmp(bytes, mapped, sizeof(mapped))) {
+		inet_ntop(AF_INET, bytes + sizeof(mapped), to, 48);
+	} else {
+		memset(bytes + 8, 0, 8);
+		inet_ntop(AF_INET6, bytes, to, 48);
+	}
 }

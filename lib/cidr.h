@@ -17,5 +17,7 @@ struct cidr {
 
 int cidr_parse(struct cidr *, const char *text);
 bool cidr_holds(const struct cidr *, const char *ip); /* false for what is no address */
+/* What one customer has, to count by: an IPv4 address, the /64 of an IPv6 one; no address as it is. */
+void cidr_customer(char to[48], const char *ip);
 
 #endif

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "chatd.h"
+#include "cidr.h"
 #include "clock.h"
 #include "die.h"
 #include "web.h"
@@ -96,7 +97,7 @@ int
 guest_open(void *ctx, struct ws_conn *c, void **user)
 {
 	char path[64], stream[TICKET_STREAM_MAX + 1], origin[256], offset[CHAT_ID_TEXT];
-	char token[TICKET_TEXT_MAX + 1];
+	char token[TICKET_TEXT_MAX + 1], address[48];
 	struct hall *h = ctx;
 	struct guest *g;
 	bool notify;
@@ -116,7 +117,8 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 		return 403;
 	if (!(g = calloc(1, sizeof(*g))))
 		return 503;
-	if ((r = hall_count(&h->addresses, &g->address, ws_remote(c), h->config.per_address)) < 0) {
+	cidr_customer(address, ws_remote(c));
+	if ((r = hall_count(&h->addresses, &g->address, address, h->config.per_address)) < 0) {
 		free(g);
 		return r == -EMFILE ? 429 : 503;
 	}

@@ -367,7 +367,11 @@ async def caps():
     a = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.1"})
     b = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.2"})
     await refused_with(429, s.url(), extra_headers={"X-Forwarded-For": "10.9.9.9, 192.0.2.2"})
-    for c in (a, b):
+    await refused_with(429, s.url(), extra_headers={"X-Forwarded-For": "::ffff:192.0.2.2"})
+    c = await Client.enter(s, headers={"X-Forwarded-For": "2001:db8::1"})
+    await refused_with(429, s.url(), extra_headers={"X-Forwarded-For": "2001:db8::2:3:4:5"})
+    d = await Client.enter(s, headers={"X-Forwarded-For": "2001:db8:0:1::1"})
+    for c in (a, b, c, d):
         await c.ws.close()
     await s.end()
     s = await Server.start("--max-connections", "2")
