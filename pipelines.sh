@@ -4,8 +4,8 @@
 #   ./pipelines.sh deps [test|long]   install what building (and testing, at length) needs; Debian, as root or by sudo
 #   ./pipelines.sh up            install, build and run everything on this machine, until Ctrl-C
 #   ./pipelines.sh demo          the same, with a picture and a tone that publish themselves
-#                     --s3 s3://BUCKET/PREFIX[,endpoint=URL,region=NAME]   and put everything into this bucket (the key: see
-#                                  lv-s3push, or LV_HOME/s3.key); --s3 local: into one on this machine, for trying
+#                     --s3 s3://BUCKET/PREFIX[,endpoint=URL,region=NAME]   and put everything into this bucket (the key: in
+#                                  LV_HOME/s3.key, or as for aws); --s3 local: into one on this machine, for trying
 #                     --postgres [URL]   keys, broadcasts and people are in this database, or in one of their own
 #                     --redis [URL]      chat and the followers' inboxes are in this Redis, or in one of their own
 #   ./pipelines.sh stream        what rtmp-accept runs for each broadcast: FLV on standard input
@@ -197,12 +197,14 @@ store() {
 	exec setsid "$server" "$LV_HOME/.s3" "${LV_S3_PORT:-8333}" lv-site
 }
 pusher() {
-	local dest=$LV_S3 key=()
+	local dest=$LV_S3 key=() i names=(AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN)
 	if [ "$LV_S3" = local ]; then
 		export AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
 		dest="s3://lv-site,endpoint=$(store_url),region=us-east-1,addressing=path"
 	elif [ -s "$LV_HOME/s3.key" ]; then
 		key=(--credentials "$LV_HOME/s3.key")
+	else
+		for i in "${!s3_key[@]}"; do [ -z "${s3_key[i]}" ] || export "${names[i]}=${s3_key[i]}"; done
 	fi
 	exec setsid lv-s3push --root "$LV_HOME" --dest "$dest" "${key[@]}" --expire-s 600 --exclude 'software/*' \
 		--metrics "unix:$LV_HOME/run/lv-s3push.metrics" --events "$LV_HOME/events.ndjson"
@@ -236,7 +238,7 @@ port_of() {
 	return 1
 }
 
-pids=()
+pids=() s3_key=() # the key's id, its secret, a session's token: for the pusher alone
 declare -A job
 start() { # NAME: one of the functions above, in the background
 	"$1" 9>&- &
@@ -270,6 +272,8 @@ limits() {
 # Everything, as the user that owns it; a server that dies is started again.
 run() {
 	local pid ended
+	mapfile -tn 3 s3_key # from up
+	exec </dev/null
 	umask 0007
 	mkdir -p "$LV_HOME"/{live,archive,run}
 	chmod 700 "$LV_HOME/run"
@@ -312,9 +316,13 @@ run() {
 	while :; do
 		ended=0
 		wait -n -p pid "${pids[@]}" || ended=$?
-		say "${job[$pid]} ended with status $ended; starting it again"
-		sleep 1
-		start "${job[$pid]}"
+		if [ "${job[$pid]}" = pusher ] && [[ $ended =~ ^(64|77|78)$ ]]; then # it has said why, and would again
+			say "nothing goes to $LV_S3 until that is mended and \"up\" is begun again; all the rest runs"
+		else
+			say "${job[$pid]} ended with status $ended; starting it again"
+			sleep 1
+			start "${job[$pid]}"
+		fi
 		unset "job[$pid]"
 		pids=("${!job[@]}")
 	done
@@ -334,25 +342,45 @@ first_picture() {
 	echo "Live        $(((${EPOCHREALTIME/./} - began) / 1000)) ms after the first frame was made"
 }
 
+# Of what aws knows, all but the secrets: those go through a pipe, where no other process can read them.
+s3_site=(AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3 AWS_PROFILE AWS_SHARED_CREDENTIALS_FILE AWS_CA_BUNDLE)
+s3_secrets() {
+	local file=${AWS_SHARED_CREDENTIALS_FILE:-$HOME/.aws/credentials}
+	[ -n "${LV_S3:-}" ] || return 0
+	if [ -n "${AWS_ACCESS_KEY_ID:-}" ]; then
+		printf '%s\n' "$AWS_ACCESS_KEY_ID" "${AWS_SECRET_ACCESS_KEY:-}" "${AWS_SESSION_TOKEN:-}"
+	elif [ "$(id -u)" = 0 ] && [ -r "$file" ]; then # which the user lv cannot read
+		awk -v section="[${AWS_PROFILE:-default}]" '
+			{ gsub(/^[ \t]+|[ \t\r]+$/, "") }
+			/^\[/ { within = $0 == section; next }
+			within && match($0, /[ \t]*=[ \t]*/) { value[substr($0, 1, RSTART - 1)] = substr($0, RSTART + RLENGTH) }
+			END { print value["aws_access_key_id"] "\n" value["aws_secret_access_key"] "\n" value["aws_session_token"] }
+		' "$file"
+	fi
+}
+
 # As root: install, make the user, and go on as it; nothing that touches the network runs as root.
 up() {
-	local site=() packages=()
+	local site=() packages=() v secrets
+	secrets=$(s3_secrets)
+	unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 	[ "${LV_DB:-}" != own ] || packages+=(postgresql)
 	[ -z "${LV_DB:-}" ] || command -v psql >/dev/null || packages+=(postgresql-client)
 	[ "${LV_REDIS:-}" != own ] || packages+=(redis-server)
 	deps '' "${packages[@]}"
 	make -s -C "$here" -j"$(nproc)" all >&2
-	if [ "$(id -u)" != 0 ]; then run "$1"; fi
+	[ "$(id -u)" = 0 ] || exec "$self" run "$1" <<<"$secrets"
 	id lv >/dev/null 2>&1 || useradd --system --user-group --home-dir "$LV_HOME" --shell /usr/sbin/nologin lv
 	install -d -o lv -g lv -m 750 "$LV_HOME"
 	make -s -C "$here" install DESTDIR= PREFIX="$LV_HOME/software" >&2
 	install -m 755 "$self" "$pictures" "$LV_HOME/software/bin"
-	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB LV_REDIS LV_S3 LV_S3_PORT; do
+	for v in LV_RTMP_PORT LV_HTTP_PORT LV_CHAT_PORT LV_BIND LV_STREAM_NAME LV_LADDER LV_DB LV_REDIS LV_S3 LV_S3_PORT \
+		"${s3_site[@]}"; do
 		[ -z "${!v:-}" ] || site+=("$v=${!v}")
 	done
 	cd /
 	exec setpriv --reuid lv --regid lv --init-groups --inh-caps=-all env -i PATH="$PATH" HOME="$LV_HOME" \
-		LV_HOME="$LV_HOME" LANG=C.UTF-8 "${site[@]}" "$LV_HOME/software/bin/pipelines.sh" run "$1"
+		LV_HOME="$LV_HOME" LANG=C.UTF-8 "${site[@]}" "$LV_HOME/software/bin/pipelines.sh" run "$1" <<<"$secrets"
 }
 
 up_pid() { if [ -s "$LV_HOME/run/up.pid" ] && ! flock -n "$LV_HOME/run/up.lock" true; then cat "$LV_HOME/run/up.pid"; fi; }

@@ -127,6 +127,14 @@ newest_is() { s3 GET "$B/live/$1/index.m3u8" | tail -n 1 | grep -qx "$2.ts"; }
 }
 nothing_waits() { [ -z "$(find root/.lv-s3push/*/pending -type f)" ]; }
 
+lv_gets_there() {
+	local dir=$BATS_TEST_TMPDIR
+	while [ -n "$dir" ] && [ "$dir" != /tmp ]; do
+		chmod a+x "$dir"
+		dir=${dir%/*}
+	done
+}
+
 @test "demo --s3 local: it plays from the bucket through nginx, in a page from elsewhere; one request for many" {
 	command -v chromedriver >/dev/null || skip "no chromedriver"
 	[ -e "$BUILD/share/lv/player/hls.min.js" ] || skip "no hls.js"
@@ -137,11 +145,7 @@ nothing_waits() { [ -z "$(find root/.lv-s3push/*/pending -type f)" ]; }
 	: >"$DIR/pids"
 	export LV_LADDER=$BATS_TEST_TMPDIR/ladder
 	printf 'source\n180p=320x180@30:300k:64k:preset=ultrafast\n' >"$LV_LADDER"
-	store=$BATS_TEST_TMPDIR
-	while [ -n "$store" ] && [ "$store" != /tmp ]; do # the user lv has to get there
-		chmod a+x "$store"
-		store=${store%/*}
-	done
+	lv_gets_there
 	env -u CEPH_CONF -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "$ROOT/pipelines.sh" demo --s3 local >said 2>&1 </dev/null 3>&- &
 	DEMO=$!
 	eventually 120 grep -q '^In S3' said
@@ -188,4 +192,81 @@ nothing_waits() { [ -z "$(find root/.lv-s3push/*/pending -type f)" ]; }
 	"$ROOT/pipelines.sh" down
 	wait "$DEMO"
 	[ -z "$(pgrep -f "$LV_HOME")" ]
+}
+
+# up_to NAME [COMMAND...]: the platform with LV_HOME called NAME pushes to a prefix called NAME; COMMAND runs it, as another.
+up_to() {
+	export LV_HOME=$BATS_TEST_TMPDIR/$1
+	"${@:2}" "$ROOT/pipelines.sh" up --s3 "s3://$B/$1,endpoint=$S3_URL" >"$1.said" 2>&1 </dev/null 3>&- &
+	UP=$! DEMO=$UP
+	eventually 120 grep -q '^Everything is kept' "$1.said"
+}
+# Who below the platform has the secret where others can see it.
+knowing() {
+	local pid
+	for pid in $(below "$UP"); do
+		! grep -qs "$AWS_SECRET_ACCESS_KEY" "/proc/$pid/environ" "/proc/$pid/cmdline" || cat "/proc/$pid/comm"
+	done
+}
+# airs NAME: what is published for two seconds is in the bucket, whole; meanwhile lv-s3push alone knows the secret.
+airs() {
+	local url key file
+	url=$(sed -n 's|^Publish to  \(rtmp://[^ ]*\).*|\1|p' "$1.said") key=$(sed -n 's/ *\([0-9a-z]*\)   (stream key)/\1/p' "$1.said")
+	timeout 60 ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=15:d=2 -f lavfi -i sine=d=2 \
+		-c:v libx264 -preset ultrafast -g 15 -c:a aac -f flv "$url/$key" 3>&- &
+	running=("$!")
+	wait_event "$LV_HOME/events.ndjson" 30 '.event == "broadcast.started"'
+	[ "$(knowing)" = lv-s3push ]
+	wait "${running[0]}"
+	eventually 60 ended_there "$1"
+	sed -n 's/^#EXT-X-MAP:URI="\([^"]*\)".*/\1/p; t; /^[^#]/p' playlist >names
+	while read -r file; do s3 GET "$B/$1/live/main/source/$file" -f; done <names >"$1.mp4"
+	run -0 --separate-stderr timeout 60 ffprobe -v error -select_streams v -count_packets -show_entries stream=nb_read_packets -of csv=p=0 "$1.mp4"
+	[ "$output,$stderr" = 30, ]
+}
+ended_there() { s3 GET "$B/$1/live/main/source/index.m3u8" -f >playlist 2>/dev/null && grep -q '^#EXT-X-ENDLIST' playlist; }
+nothing_left() { [ -z "$(pgrep -f "$LV_HOME")" ]; }
+
+@test "up --s3 URL: as root and as a user the key reaches lv-s3push alone, what is published is there; what is wrong is said once" {
+	export LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1 LV_LADDER=$BATS_TEST_TMPDIR/ladder
+	local as=() said
+	echo source >"$LV_LADDER"
+	lv_gets_there
+	if [ "$(id -u)" = 0 ]; then
+		up_to by-root
+		airs by-root
+		"$ROOT/pipelines.sh" down
+		wait "$UP"
+		eventually 10 nothing_left
+		if setpriv --reuid lv --regid lv --init-groups make -sq -C "$ROOT" all; then # he can build nothing there
+			as=(setpriv --reuid lv --regid lv --init-groups)
+			install -d -o lv "$BATS_TEST_TMPDIR/by-user"
+		fi
+	fi
+	# As a user, until Ctrl-C.
+	up_to by-user env --default-signal=INT "${as[@]}"
+	airs by-user
+	kill -INT "$UP"
+	wait "$UP"
+	eventually 10 nothing_left
+	# A file that its owner alone can read, with a wrong secret, and a broadcast that waits to be pushed.
+	mkdir wrong
+	cp -a by-user/archive wrong
+	printf '[tv]\naws_access_key_id = lvkey\naws_secret_access_key=not=it\n' >"$BATS_TEST_TMPDIR/file"
+	chmod 600 file
+	up_to wrong env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY AWS_SHARED_CREDENTIALS_FILE="$BATS_TEST_TMPDIR/file" AWS_PROFILE=tv
+	said='lv-s3push: warning: the secret of access key lvkey is wrong; trying again, nothing is lost'
+	eventually 20 grep -qx "$said" wrong.said
+	"$ROOT/pipelines.sh" down
+	wait "$UP"
+	[ "$(grep -v '^lv-s3push: watching' wrong.said | grep -c '^lv-s3push: ')" = 1 ]
+	eventually 10 nothing_left
+	# No key at all: it is not tried again and again, and all the rest runs.
+	up_to none env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY
+	eventually 20 grep -q "^pipelines.sh: nothing goes to s3://$B/none" none.said
+	"$ROOT/pipelines.sh" status
+	"$ROOT/pipelines.sh" down
+	wait "$UP"
+	[ "$(grep -c '^lv-s3push: ' none.said),$(grep -c '^pipelines.sh: nothing goes' none.said)" = 1,1 ]
+	eventually 10 nothing_left
 }

@@ -8,7 +8,7 @@ export LC_ALL=C.UTF-8
 # shellcheck source=tests/lib/wait.bash
 source "$ROOT/tests/lib/wait.bash"
 
-# below PID NAME: the processes of that name among its descendants, and itself.
+# below PID [NAME]: its descendants, and itself; of that name.
 below() {
 	local pid parent all=" $1 " more=1
 	while ((more)); do
@@ -21,6 +21,6 @@ below() {
 		done < <(ps -eo pid=,ppid=)
 	done
 	for pid in $all; do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$2" ] || echo "$pid"
+		[ "${2:-}" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "$2" ] || echo "$pid"
 	done
 }
