@@ -22,32 +22,60 @@ lost_disk(struct queue *q, int r)
 	q->failed = true;
 }
 
+/* While the disk lacks something the places do not hold: what was delivered since may come twice. */
 static void
 write_head(struct queue *q)
 {
 	char text[HEAD + 1];
 
-	if (q->fd < 0)
+	if (q->fd < 0 || q->failed)
 		return;
 	snprintf(text, sizeof(text), "%020" PRId64 "\n", q->head);
 	if (pwrite(q->fd, text, HEAD, 0) != HEAD)
 		lost_disk(q, -errno);
 }
 
+/* In a file of its own that takes the place of the old one: a full disk, or a kill, loses no line. */
+static int
+replace_file(struct queue *q)
+{
+	struct buf text = { 0 };
+	int fd, r;
+
+	buf_printf(&text, "%020d\n", HEAD);
+	buf_append(&text, buf_data(&q->lines), buf_len(&q->lines));
+	r = text.error ? text.error : whole_write(q->path, buf_data(&text), buf_len(&text));
+	buf_free(&text);
+	if (r < 0)
+		return r;
+	if ((fd = open(q->path, O_RDWR | O_CLOEXEC)) < 0)
+		return -errno;
+	close(q->fd);
+	q->fd = fd;
+	return 0;
+}
+
 /* What waits, and nothing else. */
 static void
 rewrite_file(struct queue *q)
 {
+	int r;
+
 	if (q->fd < 0)
 		return;
+	if (buf_len(&q->lines))
+		r = replace_file(q);
+	else
+		r = ftruncate(q->fd, 0) < 0 ? -errno : 0;
+	if (r < 0) {
+		lost_disk(q, r);
+		return;
+	}
+	q->failed = false;
 	q->head = HEAD;
 	q->end = HEAD + (int64_t)buf_len(&q->lines);
-	if (ftruncate(q->fd, 0) < 0 || (buf_len(&q->lines) &&
-		pwrite(q->fd, buf_data(&q->lines), buf_len(&q->lines), HEAD) != (ssize_t)buf_len(&q->lines)))
-		lost_disk(q, -errno);
-	else
-		q->failed = false;
-	write_head(q);
+	if (!buf_len(&q->lines))
+		write_head(q);
 }
 
 static int
@@ -61,9 +89,9 @@ load(struct queue *q)
 
 	if (r == 0 && n >= HEAD) {
 		head = strtoll(data, NULL, 10);
-		if (data[HEAD - 1] != '\n' || head < HEAD || head > (int64_t)n)
+		if (data[HEAD - 1] != '\n' || head < HEAD)
 			r = -EBADMSG;
-		else
+		else if (head < (int64_t)n) /* not so after a power cut: the head was on the disk first */
 			for (data += head, n -= (size_t)head; n && (end = memchr(data, '\n', n));
 				n -= (size_t)(end - data) + 1, data = end + 1)
 				queue_add(q, data, (size_t)(end - data));

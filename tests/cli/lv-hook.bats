@@ -161,6 +161,18 @@ event() { # NAME FIELDS
 	[ "$(wc -l <queue)" = 1 ]
 }
 
+@test "a start on a full disk loses nothing of what waits" {
+	kill "$backend"
+	wait "$backend" || :
+	for i in {1..50}; do event some.thing "\"n\":$i"; done >events
+	lv-hook --hook-private --queue queue "$URL/json" <events
+	(trap '' XFSZ; ulimit -f 1; exec lv-hook --hook-private --queue queue "$URL/json" </dev/null 2>&1) | cat >err
+	grep -q 'cannot write queue' err
+	start_backend "$port"
+	lv-hook --hook-private --queue queue "$URL/json" </dev/null
+	jq -c .facts asked | diff -u - events
+}
+
 @test "the queue is bounded: the oldest go, and are counted" {
 	kill "$backend"
 	wait "$backend" || :
