@@ -28,11 +28,16 @@ is_inside(const char *name)
 	}
 }
 
+/* A power cut leaves runs of NUL in a journal: what was appended after them counts. */
 int
 arc_get(const char *folder, const char *name, struct buf *b)
 {
 	int r = place_get(folder, name, LISTING_BYTES_MAX, b);
+	size_t i;
 
+	for (i = 0; !r && i < buf_len(b); i++)
+		if (!buf_data(b)[i])
+			buf_data(b)[i] = '\n';
 	return r < 0 ? r : buf_u8(b, 0);
 }
 

@@ -256,6 +256,18 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(ls -A | grep -v ^separate-stderr)" = "$(printf 'empty\np.m3u8')" ]
 }
 
+@test "a journal that a power cut left NULs in: what came after them is in" {
+	copy_archive
+	{
+		head -n 4 x/segments.ndjson
+		head -c 4096 /dev/zero
+		tail -n +5 x/segments.ndjson
+	} >journal
+	mv journal x/segments.ndjson
+	lv-vod x -o a.mp4
+	lasts a.mp4 12
+}
+
 @test "a journal whose last line is torn, and lies in others" {
 	copy_archive
 	echo '{"n":0,"track":"../../etc","file":"passwd"}' >>x/segments.ndjson
