@@ -304,7 +304,13 @@ session_over(struct airings *a, const struct ask *n, int64_t now_ms)
 
 	if (!x || x->state < AIRING_RESERVED || (*n->broadcast && strcmp(x->broadcast, n->broadcast)))
 		return 0;
-	release(a, x, now_ms);
+	if (n->kind == ASK_ABANDONED && x->state == AIRING_RESERVED && x->fresh && x->epoch == 1) {
+		/* Nobody ever published it.  Where a back end alone judges, anybody names streams, without end. */
+		*x = a->all[--a->count];
+		a->dirty = true;
+	} else {
+		release(a, x, now_ms);
+	}
 	return 1;
 }
 

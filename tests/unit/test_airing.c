@@ -53,6 +53,28 @@ notice(struct airings *a, const char *what, const char *session, const char *bro
 }
 
 static void
+what_nobody_ever_published_is_not_kept(void **state)
+{
+	struct airings *a;
+	const struct airing *x;
+
+	(void)state;
+	airings_new(&a, 1000);
+	x = ask(a, "s1", NOW, false);
+	notice(a, "abandoned", "s1", x->broadcast, NOW, 1);
+	assert_int_equal(a->count, 0);
+	x = ask(a, "s2", NOW, false);
+	notice(a, "started", "s2", x->broadcast, NOW, 1);
+	notice(a, "ended", "s2", x->broadcast, NOW, 1);
+	notice(a, "broadcast-ended", "", x->broadcast, NOW, 1);
+	x = ask(a, "s3", NOW, false);
+	assert_int_equal(x->epoch, 2);
+	notice(a, "abandoned", "s3", x->broadcast, NOW, 1);
+	assert_int_equal(a->count, 1);
+	airings_free(&a);
+}
+
+static void
 life(void **state)
 {
 	struct airings *a;
@@ -207,6 +229,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_nobody_ever_published_is_not_kept),
 		cmocka_unit_test(life),
 		cmocka_unit_test(restarts),
 		cmocka_unit_test(faulty_state),
