@@ -4,7 +4,7 @@
  *
  * Shape:  edges_start before the sandbox; edges_make, which fills the options of the recording that
  *         is wanted; edges_free when it has been written.
- * Errors: -errno; -ENOTSUP: the picture is not H.264; -EPROTO when ffmpeg failed.
+ * Errors: -errno; -ENOTSUP: the picture is neither H.264 nor HEVC; -EPROTO when ffmpeg failed.
  */
 #ifndef LV_VOD_EDGES_H
 #define LV_VOD_EDGES_H
@@ -13,15 +13,14 @@
 #include "recording.h"
 #include "rungs.h"
 
-#define EDGES_WITH "-c:v libx264 -preset fast -crf 18 -x264-params sps-id="
-
 struct edges {
+	const char *with; /* borrowed: ffmpeg's options, NULL: ours for the codec */
 	struct encode encode[2]; /* of the begin, of the end */
 	struct segment segment[2];
 	struct buf bytes[2];
 };
 
-int edges_start(struct edges *, const char *with); /* NULL: EDGES_WITH */
+int edges_start(struct edges *, const char *with);
 int edges_make(struct edges *, const struct rung *, struct recording_options *);
 void edges_free(struct edges *);
 

@@ -15,27 +15,32 @@
 static const char *const before[] = { "ffmpeg", "-nostdin", "-v", "error", "-i", "pipe:0", "-map", "0:v?", "-map", "0:a?",
 	"-fps_mode", "vfr" };
 static const char *const to_file[] = { "-movflags", "+faststart", "-f", "mp4", "-y" };
-static const char *const to_pipe[] = { "-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-f", "mp4", "pipe:1" };
+#define FRAGMENTS "+frag_keyframe+empty_moov+default_base_moof"
+static const char *const to_pipe[] = { "-movflags", FRAGMENTS, "-f", "mp4", "pipe:1" };
+/* Its options come on a line before the recording; without one nothing is to be encoded.  Nothing follows the last frame. */
+static const char *const waiting[] = { "sh", "-c", "set -f; read -r with || exit 0; "
+	"exec \"$@\" $with -movflags " FRAGMENTS "+skip_trailer -f mp4 pipe:1", "sh" };
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 
-/* ffmpeg's words; text: the options are cut up in it. */
+/* ffmpeg's words; text: the options are cut up in it, NULL: they come later. */
 static int
 build(const char *argv[], char *text, const struct encode *e)
 {
 	size_t n = 0, i;
 	char *word, *rest = text;
 
+	for (i = 0; !text && i < COUNT(waiting); i++)
+		argv[n++] = waiting[i];
 	for (i = 0; i < COUNT(before); i++)
 		argv[n++] = before[i];
-	while ((word = strtok_r(rest, " \t\n", &rest))) {
+	while (text && (word = strtok_r(rest, " \t\n", &rest))) {
 		if (n == ENCODE_WORDS_MAX)
 			return -E2BIG;
 		argv[n++] = word;
 	}
-	if (!*e->temp)
-		for (i = 0; i < COUNT(to_pipe); i++)
-			argv[n++] = to_pipe[i];
+	for (i = 0; text && !*e->temp && i < COUNT(to_pipe); i++)
+		argv[n++] = to_pipe[i];
 	for (i = 0; *e->temp && i < COUNT(to_file); i++)
 		argv[n++] = to_file[i];
 	if (*e->temp)
@@ -50,8 +55,8 @@ start(struct encode *e, const char *with, int out)
 {
 	const char *argv[ENCODE_WORDS_MAX + COUNT(to_file) + 2];
 	struct child_spec spec = { .argv = (char *const *)argv, .nfds = 3 };
-	char *text = strdup(with);
-	int fd[2] = { -1, -1 }, r = text ? build(argv, text, e) : -ENOMEM;
+	char *text = with ? strdup(with) : NULL;
+	int fd[2] = { -1, -1 }, r = with && !text ? -ENOMEM : build(argv, text, e);
 
 	if (!r && pipe2(fd, O_CLOEXEC) < 0)
 		r = -errno;
@@ -81,10 +86,18 @@ encode_start(struct encode *e, const char *path, const char *with)
 }
 
 int
-encode_into(struct encode *e, int file, const char *with)
+encode_into(struct encode *e, int file)
 {
 	*e = (struct encode){ .fd = -1, .file = file };
-	return start(e, with, file);
+	return start(e, NULL, file);
+}
+
+int
+encode_options(struct encode *e, const char *with)
+{
+	size_t n = strlen(with);
+
+	return write(e->fd, with, n) == (ssize_t)n && write(e->fd, "\n", 1) == 1 ? 0 : -errno;
 }
 
 int

@@ -2,7 +2,8 @@
  * encode: a recording encoded again by ffmpeg, which reads it from a pipe.
  *
  * Shape:  encode_start before the sandbox, or encode_into for a descriptor of ours, which stays open as
- *         file and gets fragments; what is written to its fd is the recording; encode_end.
+ *         file and gets fragments, and encode_options when it is known what is to be encoded, on one
+ *         line; what is written to its fd is the recording; encode_end.
  * Errors: -errno; -EBUSY when another process writes the same file; -EPROTO when ffmpeg failed, which
  *         said why.  A file that had the name is untouched until the new one is whole and on the disk.
  */
@@ -25,7 +26,8 @@ struct encode {
 
 /* path "-": standard output, in fragments; with: ffmpeg's options, NULL for ENCODE_WITH. */
 int encode_start(struct encode *, const char *path, const char *with);
-int encode_into(struct encode *, int file, const char *with);
+int encode_into(struct encode *, int file);
+int encode_options(struct encode *, const char *with);
 int encode_end(struct encode *, int error, uint64_t *size); /* error: nothing is to be kept */
 
 #endif

@@ -314,7 +314,7 @@ cut_edges(const struct rung *rung, struct recording_options *how)
 
 	check_service(e);
 	if (e == -ENOTSUP)
-		die(EX_USAGE, 0, "--exact: the picture is not H.264; --reencode is exact too");
+		die(EX_USAGE, 0, "--exact: the picture is neither H.264 nor HEVC; --reencode is exact too");
 	if (e == -EPROTO)
 		die(EX_IOERR, 0, "ffmpeg could not encode the edges: %s is not written", out_path);
 	if (e < 0 && e != -ENODATA) /* of which the recording itself will tell */
@@ -344,6 +344,8 @@ make(const struct archive *a, const struct rung *rung, const struct recording_op
 	if (e == -ENODATA)
 		die(EX_DATAERR, 0, "nothing of %s can be used%s", r->lane[0].from->name,
 			how->from_s > 0 ? ": is --from after its end?" : "");
+	if (e == -EMEDIUMTYPE)
+		die(EX_USAGE, 0, "--exact: --encode-with makes another codec's pictures than the archive has");
 	if (e == -EMSGSIZE)
 		die(EX_DATAERR, 0, "%s: too large, or its parameters change too often", r->lane[0].from->name);
 	if (e < 0)

@@ -26,6 +26,7 @@
 #include "rows.h"
 
 #define NOTES_MAX 1000
+#define NEAR_S 0.004 /* where an exact one is cut, times as near as that are the same: senders round them */
 
 struct recording_options {
 	bool keep;           /* holes are kept */

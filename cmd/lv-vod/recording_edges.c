@@ -7,8 +7,6 @@
 #include "bytes.h"
 #include "h264.h"
 
-#define NEAR_S 0.004 /* times as near as that are the same */
-
 static int64_t
 shown_at(const struct mp4_sample *s)
 {
@@ -47,33 +45,43 @@ trim_begin(struct recording *r)
 	h->np = n;
 }
 
-/* The last key frame before --to leaves, and all that follows, unless all of it is shown.  Where pictures
-   that follow a key frame are shown before it (an open group), or it is not at hand, the edit list cuts. */
+/* When the first is shown of key frame i and those that follow it but are shown before it (an open group). */
+static int64_t
+group_shown_at(const struct held *h, size_t i)
+{
+	int64_t key = shown_at(&h->p[i]), first = key;
+
+	while (++i < h->np && shown_at(&h->p[i]) < key)
+		first = shown_at(&h->p[i]) < first ? shown_at(&h->p[i]) : first;
+	return first;
+}
+
+/* The last group of pictures that begins before --to leaves, unless all of it is shown.  Where its key frame
+   is not at hand the edit list cuts. */
 static void
 trim_end(struct recording *r, const struct mp4_sample *next)
 {
 	struct held *h = &r->held;
 	struct lane *l = &r->lane[0];
-	int64_t to = r->zero + rec_ticks(l, r->how.to_s) - rec_ticks(l, NEAR_S);
-	size_t i, key = h->np, last = 0, after;
+	int64_t to = r->zero + rec_ticks(l, r->how.to_s) - rec_ticks(l, NEAR_S), first;
+	size_t i, key = h->np, last = 0, hidden = h->np; /* hidden: the first that is not shown */
 
 	for (i = 0; i < h->np; i++) {
-		if (shown_at(&h->p[i]) >= to)
-			continue;
-		last = i + 1;
-		if (h->p[i].key)
+		if (h->p[i].key && group_shown_at(h, i) < to)
 			key = i;
+		if (shown_at(&h->p[i]) < to)
+			last = i + 1;
+		else if (hidden == h->np)
+			hidden = i;
 	}
-	r->finished = last < h->np || (next && shown_at(next) >= to);
-	if (last == h->np)
+	r->finished = hidden < h->np || (next && next->dts >= to);
+	if (hidden == h->np)
 		return;
-	for (after = last; after < h->np && !h->p[after].key; after++)
-		;
-	if (key < h->np && (key + 1 == h->np || shown_at(&h->p[key + 1]) > shown_at(&h->p[key])) &&
-		!(after < h->np && after == last)) {
+	if (key < last && (hidden < last || !h->p[last].key)) {
+		first = group_shown_at(h, key);
 		r->cut.ends = true;
-		r->cut.end_s = (double)(shown_at(&h->p[key]) - r->zero) / l->timescale;
-		r->cut.end_delay = h->p[key].cts;
+		r->cut.end_s = (double)(first - r->zero) / l->timescale;
+		r->cut.end_delay = (int32_t)(first - h->p[key].dts);
 		last = key;
 	}
 	h->np = last;
@@ -142,6 +150,30 @@ rec_entry(struct recording *r, struct lane *l)
 	return e;
 }
 
+static uint32_t
+family(const struct mp4_track *t)
+{
+	return t->codec == FOURCC('h', 'e', 'v', '1') ? FOURCC('h', 'v', 'c', '1') : t->codec;
+}
+
+/* The edge's own sample entry, under the leader's name: readers want one name in a track. */
+static int
+own_entry(struct recording *r, struct lane *l, const struct mp4_track *edge)
+{
+	const struct mp4_track *t = l->media.track;
+	struct buf b = { 0 };
+	int e;
+
+	if (family(edge) != family(t))
+		return -EMEDIUMTYPE;
+	buf_append(&b, edge->entry, 4);
+	buf_be32(&b, t->codec);
+	buf_append(&b, edge->entry + 8, edge->entry_size - 8);
+	e = b.error ? b.error : mp4_writer_entry(r->writer, l->out, buf_data(&b), buf_len(&b));
+	buf_free(&b);
+	return e;
+}
+
 /* An edge's pictures, as the leader's. */
 static int
 put_edge(struct recording *r, int which, double at_s, int32_t delay)
@@ -157,8 +189,11 @@ put_edge(struct recording *r, int which, double at_s, int32_t delay)
 	if (!r->how.edge[which])
 		return 0;
 	if (!r->joined[which] &&
-		(e = r->held.entry_p = mp4_writer_entry(r->writer, l->out, m->track->entry, m->track->entry_size)) < 0)
+		(e = r->held.entry_p = own_entry(r, l, m->track)) < 0)
 		return e;
+	/* What ends the sequence belongs to the last picture. */
+	if (family(m->track) == FOURCC('h', 'v', 'c', '1'))
+		m->sample[m->count - 1].size = (uint32_t)((uint64_t)m->file_bytes - m->sample[m->count - 1].offset);
 	for (i = 0; i < m->count; i++) {
 		struct mp4_sample *at = &m->sample[i];
 

@@ -332,12 +332,14 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	run -64 lv-vod "$ARCHIVE" --rung all --reencode -o d.mp4
 }
 
+# FILE FIRST LAST [SOURCE]: its pictures are those of the source.
+like_source() {
+	ffmpeg -v info -i "$1" -i "${4-$A}" -filter_complex \
+		"[0:v]settb=1/30,setpts=N[a];[1:v]trim=start_frame=$2:end_frame=$3,settb=1/30,setpts=N[b];[a][b]psnr" \
+		-f null - 2>&1 | grep -o 'min:[0-9.]*' | awk -F: '{ print; exit !($2 > 30) }'
+}
+
 @test "--exact: what lies between key frames is copied, the edges are encoded anew, nothing else is in it" {
-	like_source() { # FILE FIRST LAST: its pictures are those of the source
-		ffmpeg -v info -i "$1" -i "$A" -filter_complex \
-			"[0:v]settb=1/30,setpts=N[a];[1:v]trim=start_frame=$2:end_frame=$3,settb=1/30,setpts=N[b];[a][b]psnr" \
-			-f null - 2>&1 | grep -o 'min:[0-9.]*' | awk -F: '{ print; exit !($2 > 30) }'
-	}
 	lv-vod "$ARCHIVE" --from 3.1 --to 9.5 --exact -o a.mp4
 	[ "$(frames a.mp4 v | wc -l)" = 192 ]
 	lasts a.mp4 6.4
@@ -359,6 +361,42 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[[ $stderr = *"lv-vod: ffmpeg could not encode the edges: no.mp4 is not written" ]]
 	[ ! -e no.mp4 ]
 	run -64 lv-vod "$ARCHIVE" --from 3 --exact --reencode -o no.mp4
+}
+
+@test "--exact of HEVC: groups of pictures open and closed, the edges' parameters in an entry of their own" {
+	local f to n
+	for f in closed open; do
+		[ $f = open ] && n=3 || n=0 # pictures that are shown before the key frame of their group
+		ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=160x90:r=30 -f lavfi -i sine=r=48000 -t 7 -pix_fmt yuv420p \
+			-c:v libx265 -preset ultrafast -tag:v hvc1 -c:a aac -x265-params \
+			log-level=none:keyint=60:min-keyint=60:scenecut=0:bframes=3:open-gop=$((n > 0)) $f.src.mp4
+		"$ROOT/tests/lib/eflv" $f.src.mp4 >$f.flv
+		lv-segment --dir live/$f --archive $f $f.flv
+		pictures $f.src.mp4 >want
+		lv-vod $f/* --from 1.1 --to 6.5 --exact -o a.mp4
+		decodes a.mp4
+		lasts a.mp4 5.4
+		[ "$(seconds a.mp4 v | cut -d, -f1)" = 0.000000 ]
+		[ "$(frames a.mp4 v | wc -l)" = 162 ] # none that is hidden
+		[ "$(grep -ao hvcC a.mp4 | wc -l)" = 2 ]
+		# An end of sequence before what is copied: the key frame of an open group is numbered anew.
+		python3 -c 'import re; d = re.findall(rb"\0\0\0\x02H\x01....([&(*])", open("a.mp4", "rb").read(), re.S); print(d); assert len(d) == 1'
+		cmp <(pictures a.mp4 | sed -n "28,$((147 - n))p") <(sed -n "61,$((180 - n))p" want)
+		like_source a.mp4 33 195 $f.src.mp4
+		# Each picture is shown when it was, to the millisecond of FLV.
+		ffprobe -v error -show_entries frame=pts_time -select_streams v -of csv=p=0 a.mp4 2>&1 |
+			awk -F, 'NF { d = $1 - n / 30; n++; if (d > 0.0015 || d < -0.0015) { print; exit 1 } } END { exit n != 162 }'
+	done
+	for to in 117:3.9 119:3.9666667; do # the key frame is shown at 120; times that FLV rounds
+		lv-vod open/* --from 1.9666667 --to "${to#*:}" --exact -o b.mp4
+		to=${to%:*}
+		decodes b.mp4
+		[ "$(frames b.mp4 v | wc -l)" = $((to - 59)) ]
+		like_source b.mp4 59 "$to" open.src.mp4
+	done
+	run -64 --separate-stderr lv-vod open/* --from 1 --exact --encode-with '-c:v libx264' -o no.mp4
+	[ "$stderr" = "lv-vod: --exact: --encode-with makes another codec's pictures than the archive has" ]
+	[ ! -e no.mp4 ]
 }
 
 @test "chapters: of seconds, of the clock, of the parts that a publisher sent; a clip has its own" {
@@ -427,7 +465,7 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	[ "$(pictures cut.mp4 | wc -l)" = 81 ]
 	lasts cut.mp4 2.7
 	run -64 --separate-stderr lv-vod av1 --from 0.5 --exact -o cut.mp4
-	[ "$stderr" = "lv-vod: --exact: the picture is not H.264; --reencode is exact too" ]
+	[ "$stderr" = "lv-vod: --exact: the picture is neither H.264 nor HEVC; --reencode is exact too" ]
 	ffmpeg -v error -i av1.mp4 -vn -c copy -f hls -hls_time 1 -hls_list_size 0 -hls_segment_type fmp4 -hls_segment_filename s%d.m4s sound.m3u8
 	lv-vod sound.m3u8 -o sound.m4a
 	cmp <(frames sound.m4a a) <(frames av1.mp4 a)
