@@ -271,7 +271,7 @@ limits() {
 
 # Everything, as the user that owns it; a server that dies is started again.
 run() {
-	local pid ended
+	local pid ended at
 	mapfile -tn 3 s3_key # from up
 	exec </dev/null
 	umask 0007
@@ -308,7 +308,11 @@ run() {
 		            $(owner_link)   (there its owner talks)
 		Everything is kept in $LV_HOME; Ctrl-C ends it.
 	END
-	[ "${LV_S3:-}" != local ] || echo "In S3       $(store_url)/lv-site/live/$name/master.m3u8   (examples/nginx-cdn.conf before it)"
+	case ${LV_S3:-} in
+	'') ;;
+	local) echo "In S3       $(store_url)/lv-site/live/$name/master.m3u8   (examples/nginx-cdn.conf before it)" ;;
+	*) at=${LV_S3%%,*} && echo "In S3       ${at%/}/live/$name/master.m3u8" ;;
+	esac
 	if [ "$1" = demo ]; then
 		start picture
 		first_picture &
