@@ -24,6 +24,18 @@ append(struct outbox *o, struct note *n)
 	o->count++;
 }
 
+/* All of it, or nothing: half a line would spoil the next one as well. */
+static int
+append_line(int fd, const char *line, size_t n)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	int r = end < 0 ? -errno : fdio_write_all(fd, line, n);
+
+	if (r < 0 && end >= 0 && ftruncate(fd, end) < 0)
+		complain(-errno, "cannot take half a line back");
+	return r;
+}
+
 static void
 write_down(struct outbox *o, struct note *n)
 {
@@ -44,15 +56,16 @@ write_down(struct outbox *o, struct note *n)
 	if ((len = json_end(&j)) < 0)
 		return;
 	text[len] = '\n';
-	r = fdio_write_all(o->fd, text, (size_t)len + 1);
+	r = append_line(o->fd, text, (size_t)len + 1);
 	if (r < 0 && !o->failed)
 		complain(r, "cannot write %s; what the database misses now is kept in memory only", o->path);
 	o->failed = r < 0;
 	n->on_disk = r == 0;
 }
 
+/* kept: how much of the file is whole lines. */
 static int
-load(struct outbox *o)
+load(struct outbox *o, off_t *kept)
 {
 	struct buf text = { 0 };
 	int r = whole_read(o->path, FILE_MAX, true, &text, NULL), bad = 0;
@@ -81,6 +94,7 @@ load(struct outbox *o)
 		n.at_ms = a.at_ms;
 		r = outbox_add(o, &n);
 	}
+	*kept = (off_t)(buf_len(&text) - left);
 	buf_free(&text);
 	if (bad)
 		warning(0, "%s: %d lines are not understood and left out", o->path, bad);
@@ -90,6 +104,7 @@ load(struct outbox *o)
 int
 outbox_open(struct outbox *o, const char *path)
 {
+	off_t kept = 0;
 	int r;
 
 	*o = (struct outbox){ .tail = &o->head, .path = path, .fd = -1, .lock = -1, .away = true };
@@ -99,11 +114,11 @@ outbox_open(struct outbox *o, const char *path)
 		keyring_complain(o->lock, "use", path);
 		return o->lock == -EBUSY ? EX_TEMPFAIL : EX_CANTCREAT;
 	}
-	if ((r = load(o)) < 0) {
+	if ((r = load(o, &kept)) < 0) {
 		keyring_complain(r, "read", path);
 		return keyring_status(r);
 	}
-	if ((o->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0) {
+	if ((o->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0 || ftruncate(o->fd, kept) < 0) {
 		complain(-errno, "cannot open %s", path);
 		return EX_CANTCREAT;
 	}

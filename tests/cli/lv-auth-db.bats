@@ -361,6 +361,26 @@ row_is() { # QUERY VALUE
 	[ "$(grep -c 'cannot use the database' err1)" -le 2 ]
 }
 
+@test "a state file that ends in half a line: what is written after it is told after the next kill too" {
+	key=$(lv-auth "${STORE[@]}" add alice)
+	box 1 --state box1.state
+	start 1 "$key" s1
+	pg_stop
+	wait_event events1 20 '.event == "database.lost"'
+	drop 1
+	printf '{"notice":"ended","sess' >>box1.state
+	box 1 --state box1.state
+	on 1 notice ended s1 "$broadcast"
+	on 1 notice broadcast-ended s1 "$broadcast"
+	eventually 20 grep -q broadcast-ended box1.state
+	drop 1
+	box 1 --state box1.state
+	pg_start
+	eventually 20 row_is "select reason from sessions where session = 's1'" ended
+	leave 1
+	[ "$(grep -c 'not understood' err1)" = 0 ]
+}
+
 @test "--cache-s: while the database is away those it knew lately are let in, and it hears of all of it" {
 	key=$(lv-auth "${STORE[@]}" add alice --user 42 --max-kbps 800)
 	bob=$(lv-auth "${STORE[@]}" add bob)
