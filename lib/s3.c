@@ -166,7 +166,7 @@ on_response(void *ctx, const struct http_response *hr)
 	} else {
 		s3_call_judge(c, &r, hr, hr->status);
 		if ((after = http_header(hr, "Retry-After")))
-			r.retry_after_ms = (int)(strtol(after, NULL, 10) % 3600) * 1000;
+			r.retry_after_ms = *after == '-' ? 0 : (int)(strtol(after, NULL, 10) % 3600) * 1000;
 	}
 	if (c->answered && r.fault.verdict == S3_OK)
 		c->answered(c, &r, hr);
@@ -334,8 +334,13 @@ void
 s3_answered_page(struct s3_call *c, struct s3_result *r, const struct http_response *hr)
 {
 	struct s3_page page;
+	int e = s3_page_read(&page, hr->body, hr->size);
+	size_t i;
 
-	if (s3_page_read(&page, hr->body, hr->size) < 0) {
+	for (i = 0; c->keys && i < page.n; i++)
+		if (!page.entries[i].key)
+			e = -EBADMSG;
+	if (e < 0) {
 		r->fault.verdict = S3_AWAY;
 		snprintf(r->fault.why, sizeof(r->fault.why), "%s answers with a list that cannot be read",
 			c->s3->endpoint);

@@ -85,6 +85,7 @@ s3_list(struct s3 *s, const char *prefix, const char *from, s3_done *done, void 
 	if (!c)
 		return -ENOMEM;
 	c->answered = s3_answered_page;
+	c->keys = true;
 	return s3_call_send(c, &(struct s3_request){ .method = "GET", .query = query, .nquery = from ? 4 : 3 });
 }
 
@@ -116,7 +117,11 @@ answered_delete(struct s3_call *c, struct s3_result *r, const struct http_respon
 {
 	struct deletion d = { .result = r };
 
-	xml_each(hr->body, hr->size, on_deleted, &d);
+	if (hr->size && xml_each(hr->body, hr->size, on_deleted, &d) < 0) { /* not the store's: a proxy's page, say */
+		r->fault.verdict = S3_AWAY;
+		snprintf(r->fault.why, sizeof(r->fault.why), "%s answers a deletion with what cannot be read",
+			s3_endpoint(c->s3));
+	}
 	c->done(c->ctx, r);
 }
 

@@ -16,6 +16,7 @@ struct s3_call {
 	void (*answered)(struct s3_call *, struct s3_result *, const struct http_response *);
 	int (*take)(void *ctx, const void *, size_t);
 	bool part, refused; /* asked for a part of an object; take has ended it */
+	bool keys;          /* asked for a list in which each entry has its key */
 	struct buf body;    /* of the request, where it is made here */
 };
 

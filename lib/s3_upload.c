@@ -139,5 +139,6 @@ s3_uploads(struct s3 *s, const char *prefix, const char *from, s3_done *done, vo
 		return -ENOMEM;
 	snprintf(upload, sizeof(upload), "%.*s", blank ? (int)(blank - from) : 0, from ? from : "");
 	c->answered = s3_answered_page;
+	c->keys = true;
 	return s3_call_send(c, &(struct s3_request){ .method = "GET", .query = query, .nquery = blank ? 4 : 2 });
 }

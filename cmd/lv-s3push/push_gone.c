@@ -7,6 +7,8 @@
 #include "clock.h"
 #include "event.h"
 
+#define DELETE_TRIES_MAX 5 /* at once, of what passes by itself */
+
 static void
 lose_sight(struct push *p, struct object *ob)
 {
@@ -90,7 +92,7 @@ on_deleted(void *ctx, const struct s3_result *r)
 
 	p->flying_deletes--;
 	push_say_skew(p, r);
-	if (!done && r->fault.verdict != S3_AGAIN)
+	if (!done && (r->fault.verdict != S3_AGAIN || ++b->objects[0]->tries > DELETE_TRIES_MAX))
 		push_hold(p, r, b->sent_ms);
 	for (i = 0; i < b->n; i++) {
 		struct object *ob = b->objects[i];
@@ -98,6 +100,7 @@ on_deleted(void *ctx, const struct s3_result *r)
 		free(b->keys[i]);
 		if (done) {
 			ob->stored = false;
+			ob->tries = 0;
 			push_journal(p, ob, false);
 		}
 		push_rest(p, ob);

@@ -301,6 +301,34 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	stored archive/a/1.ts
 }
 
+@test "lists and deletions that are answered oddly: asked again, and nothing is forgotten" {
+	local port
+	port=$(free_port)
+	s3_front "listen 127.0.0.1:$port; access_log $PWD/asked;
+		set \$odd \$request_method;
+		if (!-f $PWD/odd) { set \$odd no; }
+		if (\$odd = GET) { return 200 '<ListBucketResult><Part><Size>1</Size></Part></ListBucketResult>'; }
+		if (\$odd = POST) { return 200 '<html><p>Please log in</html>'; }"
+	eventually 10 curl -s -o /dev/null "http://127.0.0.1:$port"
+	segment live/a/720p/1.ts
+	: >asked
+	touch odd
+	once --endpoint "http://127.0.0.1:$port" 3>&- &
+	PID=$!
+	eventually 20 grep -q GET asked
+	rm odd
+	wait "$PID"
+	stored live/a/720p/1.ts
+	watch --expire-s 1 --endpoint "http://127.0.0.1:$port"
+	segment live/a/720p/2.ts
+	pushed live/a/720p/2.ts
+	touch odd
+	rm root/live/a/720p/2.ts
+	wait_event events 20 '.event == "store.away" and (.reason | contains("deletion"))'
+	rm odd
+	eventually 20 unstored live/a/720p/2.ts
+}
+
 @test "events that the kernel dropped are made good by a scan" {
 	watch
 	kill -STOP "$PID"
