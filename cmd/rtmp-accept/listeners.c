@@ -150,9 +150,10 @@ static void
 tell_agent(int fd)
 {
 	char text[64], away[256];
+	int n = 0;
 
 	clients_capacity(text, sizeof(text));
-	while (recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0)
+	while (n++ < 16 && recv(fd, away, sizeof(away), MSG_DONTWAIT) > 0) /* not as long as he likes */
 		;
 	send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 	shutdown(fd, SHUT_WR);
