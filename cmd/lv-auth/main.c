@@ -7,6 +7,7 @@
 #include "backend.h"
 #include "die.h"
 #include "event.h"
+#include "jsonwipe.h"
 #include "metricsd.h"
 #include "opt.h"
 #include "sig.h"
@@ -139,6 +140,7 @@ main(int argc, char **argv)
 	const char *wrong;
 	char **args;
 
+	json_wipe(); /* requests hold keys */
 	opt_mixed = true;
 	args = opt_parse(argc, argv, options,
 		"[add STREAM | list [STREAM] | revoke STREAM | rotate STREAM | check | schema |\n"

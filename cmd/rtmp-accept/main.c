@@ -17,6 +17,7 @@
 #include "event.h"
 #include "file.h"
 #include "fourcc.h"
+#include "jsonwipe.h"
 #include "metricsd.h"
 #include "notify.h"
 #include "opt.h"
@@ -381,6 +382,7 @@ main(int argc, char **argv)
 {
 	int r;
 
+	json_wipe(); /* an operator names keys */
 	door.program = opt_parse(argc, argv, options, "-- PROGRAM [ARG...]", 1, -1);
 	upgrade_prepare(argv);
 	check_options();

@@ -141,3 +141,36 @@ setup() {
 	[ "$stderr" = "lv-auth: cannot use keys.state: another lv-auth is at it" ]
 	close_auth
 }
+
+@test "once it has answered, no key is left in its memory" {
+	lv-auth --keys keys add alice >key
+	python3 - <<-'END'
+		import json, os, subprocess
+		key = open("key").read().strip()
+		p = subprocess.Popen(["lv-auth", "--keys", "keys"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+		for i in range(5):
+		    ask = {"ask": "publish", "id": str(i), "app": "live", "key": key, "session": f"s{i}"}
+		    p.stdin.write(json.dumps(ask).encode() + b"\n")
+		    p.stdin.flush()
+		    answer = json.loads(p.stdout.readline())
+		    assert answer["allow"] == (i == 0), answer
+		# The last one, whose line is taken away when it has been answered.
+		p.stdin.write(b'{"notice":"sync"}\n{"ask":"none","id":"9"}\n')
+		p.stdin.flush()
+		p.stdout.readline()
+		found = 0
+		with open(f"/proc/{p.pid}/maps") as maps, open(f"/proc/{p.pid}/mem", "rb") as memory:
+		    for line in maps:
+		        low, high = (int(n, 16) for n in line.split()[0].split("-"))
+		        if "rw" not in line.split()[1] or high - low > 1 << 28:
+		            continue
+		        try:
+		            memory.seek(low)
+		            found += memory.read(high - low).count(key[16:].encode())  # the beginning may be written over
+		        except OSError:
+		            continue
+		p.stdin.close()
+		assert p.wait() == 0
+		assert found == 0, found
+	END
+}
