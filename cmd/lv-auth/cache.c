@@ -132,18 +132,22 @@ write_anew(struct cache *c)
 	return r;
 }
 
+/* What cannot be written is left out whole; a key that is off takes all of the file with it, lest it count again. */
 static void
 append(struct cache *c, const struct cached *x)
 {
 	struct buf line = { 0 };
+	off_t end = c->fd < 0 ? 0 : lseek(c->fd, 0, SEEK_END);
 	int r = c->fd < 0 ? -EBADF : line_of(c, x, &line);
 
 	if (r >= 0 && write(c->fd, buf_data(&line), buf_len(&line)) != (ssize_t)buf_len(&line))
 		r = errno ? -errno : -ENOSPC;
 	buf_free(&line);
 	c->lines++;
-	if (r < 0 || c->lines > 2 * c->count + OLD_LINES)
+	if (r < 0 || c->failed || c->lines > 2 * c->count + OLD_LINES)
 		r = write_anew(c);
+	if (r < 0 && c->fd >= 0 && ftruncate(c->fd, x->key.off ? 0 : end) < 0)
+		complain(-errno, "cannot cut %s", c->path);
 	if (r < 0 && !c->failed)
 		complain(r, "cannot write %s; after a restart it will not know all keys", c->path);
 	c->failed = r < 0;

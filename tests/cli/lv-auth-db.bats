@@ -478,6 +478,28 @@ row_is() { # QUERY VALUE
 	run -64 lv-auth --keys keys --takeover
 }
 
+@test "the cache: on a full disk a key that is off is not let in after a restart either" {
+	key=$(lv-auth "${STORE[@]}" add alice)
+	bob=$(lv-auth "${STORE[@]}" add bob)
+	trap '' XFSZ
+	box 1 --state box1.state --cache-s 3600
+	trap - XFSZ
+	start 1 "$bob" s0
+	start 1 "$key" s1
+	on 1 notice ended s1 "$broadcast"
+	on 1 notice broadcast-ended s1 "$broadcast"
+	prlimit --pid "$box1" --fsize=100: # enough for a message
+	lv-auth "${STORE[@]}" revoke alice
+	eventually 20 grep -q 'cannot write' err1
+	pg_stop
+	drop 1
+	box 1 --state box1.state --cache-s 3600
+	on 1 publish 2 "$key" s2
+	hear_of 1
+	[ "$heard" = '{"id":"2","allow":false,"reason":"try again later"}' ]
+	pg_start
+}
+
 @test "--takeover: another box has the stream at once, and the first is told" {
 	key=$(lv-auth "${STORE[@]}" add alice)
 	box 1
