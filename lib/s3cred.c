@@ -77,7 +77,7 @@ from_file(struct s3cred *c)
 	if (!realpath(path, real) || stat(real, &st) < 0) /* it may be a link: it is the user's own */
 		return -errno;
 	if (!whole_private(real, &st) && st.st_uid == geteuid())
-		return -EACCES;
+		return -EPERM;
 	if ((r = file_get(AT_FDCWD, real, FILE_MAX, &text)) >= 0 && !(r = buf_u8(&text, 0)))
 		r = s3cred_parse(c, (const char *)buf_data(&text), profile ? profile : "default");
 	if (buf_data(&text))

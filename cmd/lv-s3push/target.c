@@ -40,8 +40,10 @@ target_load_key(struct target *t, bool needed)
 		s3_use(t->s3, &cred);
 	else if (!needed)
 		warning(r, "cannot read the access key in %s: the last one is used", where);
+	else if (r == -EPERM)
+		die(EX_NOPERM, 0, "%s can be read by others: chmod 600 %s", where, where);
 	else if (r == -EACCES)
-		die(EX_NOPERM, 0, "%s can be read by others, or not by us: chmod 600 %s", where, where);
+		die(EX_NOPERM, r, "cannot read %s, which the user that runs this has to own", where);
 	else if (r == -EBADMSG)
 		die(EX_CONFIG, 0, "%s holds no aws_access_key_id with its aws_secret_access_key", where);
 	else

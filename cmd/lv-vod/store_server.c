@@ -347,8 +347,10 @@ find_key(const char *file, char *why, size_t cap)
 	const char *where;
 	int r = s3cred_load(&server.cred, file, &where);
 
-	if (r == -EACCES)
-		snprintf(why, cap, "%s can be read by others, or not by us: chmod 600 %s", where, where);
+	if (r == -EPERM)
+		snprintf(why, cap, "%s can be read by others: chmod 600 %s", where, where);
+	else if (r == -EACCES)
+		snprintf(why, cap, "cannot read %s, which the user that runs this has to own", where);
 	else if (r == -EBADMSG)
 		snprintf(why, cap, "%s holds no aws_access_key_id with its aws_secret_access_key", where);
 	else if (r < 0)

@@ -238,7 +238,7 @@ nothing_left() { [ -z "$(pgrep -f "$LV_HOME")" ]; }
 		airs by-root
 		"$ROOT/pipelines.sh" down
 		wait "$UP"
-		eventually 10 nothing_left
+		eventually 20 nothing_left
 		if setpriv --reuid lv --regid lv --init-groups make -sq -C "$ROOT" all; then # he can build nothing there
 			as=(setpriv --reuid lv --regid lv --init-groups)
 			install -d -o lv "$BATS_TEST_TMPDIR/by-user"
@@ -249,7 +249,7 @@ nothing_left() { [ -z "$(pgrep -f "$LV_HOME")" ]; }
 	airs by-user
 	kill -INT "$UP"
 	wait "$UP"
-	eventually 10 nothing_left
+	eventually 20 nothing_left
 	# A file that its owner alone can read, with a wrong secret, and a broadcast that waits to be pushed.
 	mkdir wrong
 	cp -a by-user/archive wrong
@@ -257,17 +257,22 @@ nothing_left() { [ -z "$(pgrep -f "$LV_HOME")" ]; }
 	chmod 600 file
 	up_to wrong env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY AWS_SHARED_CREDENTIALS_FILE="$BATS_TEST_TMPDIR/file" AWS_PROFILE=tv
 	said='lv-s3push: warning: the secret of access key lvkey is wrong; trying again, nothing is lost'
-	eventually 20 grep -qx "$said" wrong.said
+	eventually 60 grep -qx "$said" wrong.said
 	wrong=$UP
 	kill "$wrong" # it tries for five seconds more
-	# No key at all: it is not tried again and again, and all the rest runs.
+	# A key that root made, and lv cannot read: it is not tried again and again, and all the rest runs.
+	mkdir none
+	install -m 0 file none/s3.key
 	up_to none env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY
-	eventually 20 grep -q "^pipelines.sh: nothing goes to s3://$B/none" none.said
+	eventually 60 grep -q "^pipelines.sh: nothing goes to s3://$B/none" none.said
 	"$ROOT/pipelines.sh" status
 	"$ROOT/pipelines.sh" down
 	wait "$UP"
 	wait "$wrong"
-	[ "$(grep -c '^lv-s3push: ' wrong.said)" = 1 ]
+	cat wrong.said
+	[ "$(grep -m 1 '^lv-s3push: ' wrong.said)" = "$said" ]
+	[ -z "$(grep '^lv-s3push: ' wrong.said | uniq -d)" ] # not at every try
+	grep -qx "lv-s3push: cannot read $LV_HOME/s3.key, which the user that runs this has to own: Permission denied" none.said
 	[ "$(grep -c '^lv-s3push: ' none.said),$(grep -c '^pipelines.sh: nothing goes' none.said)" = 1,1 ]
-	LV_HOME=$BATS_TEST_TMPDIR eventually 10 nothing_left
+	LV_HOME=$BATS_TEST_TMPDIR eventually 20 nothing_left
 }
