@@ -221,6 +221,30 @@ start(struct segmenter *g, bool last)
 	return true;
 }
 
+/* A picture that was away while the sound went alone leads again, from its next key frame on. */
+static bool
+take_lead(struct segmenter *g, int64_t limit)
+{
+	int j = pick_leader(g);
+	struct strand *k = j < 0 ? NULL : &g->strand[j];
+	size_t i;
+	int64_t t;
+
+	if (!k || !k->video || g->strand[g->leader].video)
+		return false;
+	for (i = 0; i < k->count; i++)
+		if (k->samples[i].key && when(k, &k->samples[i]) >= g->start - NEAR)
+			break;
+	if (i == k->count || (t = when(k, &k->samples[i])) - g->start > limit)
+		return false;
+	seg_drop_samples(k, i); /* nothing can be shown of what lies before */
+	g->leader = j;
+	if (t <= g->start + NEAR)
+		return false;
+	g->cut = t;
+	return g->cutting = true;
+}
+
 /* The next instant to cut at, once the leader has shown it. */
 static bool
 decide(struct segmenter *g)
@@ -231,8 +255,10 @@ decide(struct segmenter *g)
 
 	if (is_away(g, &g->strand[g->leader]))
 		g->leader = pick_leader(g);
-	k = &g->strand[g->leader];
 	limit = g->target_s ? (int64_t)g->target_s * HZ + HZ / 2 - 1 : GOP_MAX;
+	if (take_lead(g, limit))
+		return true;
+	k = &g->strand[g->leader];
 	last = g->start;
 	high = g->start;
 	for (i = 0; i < k->count; i++) {

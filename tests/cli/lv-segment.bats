@@ -354,6 +354,29 @@ print(at)')
 	[ "$(grep -c DISCONTINUITY$ live/x/r/index.m3u8)" = 0 ]
 }
 
+@test "a picture that stops while the sound goes on is back from its next key frame on" {
+	ffmpeg -v error -stream_loop 2 -i "$A" -c copy -f flv long.flv
+	# Without the pictures from 4 s to 11 s: the next key frame is at 12 s.
+	python3 -c '
+import sys
+d = open("long.flv", "rb").read()
+out, at = d[:13], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    if d[at] != 9 or not 4000 <= int.from_bytes(d[at + 4:at + 7], "big") < 11000:
+        out += d[at:at + n]
+    at += n
+open("hole.flv", "wb").write(out)'
+	run -0 --separate-stderr lv-segment --dir live/x --window 20 --events ev hole.flv
+	[ -z "$stderr" ]
+	[ "$(grep -c EXT-X-GAP live/x/source/index.m3u8)" -le 5 ]
+	! tail -n 18 live/x/source/index.m3u8 | grep -q EXT-X-GAP
+	! grep -q -e 'DISCONTINUITY$' live/x/source/index.m3u8
+	inf live/x/source/index.m3u8 | sed '/GAP/d; s/VERSION:8/VERSION:6/' >got
+	inf live/x/audio-source/index.m3u8 | diff - got
+	jq -s -e 'map(select(.event=="segment.written" and .track=="source" and .pts_ms>=12000).dur_ms) | add > 11900' ev
+}
+
 @test "a transport stream: every frame of picture and sound, at its time, in segments that stand alone" {
 	flv-ladder source="$A" 90p="$B" >ladder.flv
 	lv-segment --format ts --dir live/x --archive archive ladder.flv
