@@ -202,7 +202,7 @@ on_uploads(void *ctx, const struct s3_result *r)
 		return;
 	}
 	for (i = 0; !e && i < r->nentries; i++)
-		if (!strcmp(r->entries[i].key, earlier.key))
+		if (r->entries[i].upload && !strcmp(r->entries[i].key, earlier.key))
 			e = choose(&r->entries[i]);
 	free(earlier.from);
 	earlier.from = r->next ? strdup(r->next) : NULL;

@@ -132,6 +132,18 @@ gone_child() { ! pgrep -f "lv-vod -q $FROM $FROM" >/dev/null; }
 	[ -z "$(uploads mix/a.mp4)" ]
 }
 
+@test "an unfinished upload that the store does not name is none" {
+	local port
+	port=$(free_port)
+	s3_front "listen 127.0.0.1:$port; if (\$args ~ prefix=) { return 200
+		'<ListMultipartUploadsResult><Upload><Key>odd.mp4</Key></Upload></ListMultipartUploadsResult>'; }"
+	eventually 10 curl -s -o /dev/null "http://127.0.0.1:$port"
+	run lv-vod "$ARCHIVE" -o s3://tvbox/odd.mp4 --endpoint "http://127.0.0.1:$port" 3>&-
+	kill "$FRONT"
+	[ "$status" = 0 ]
+	stored odd.mp4 "$WANT"
+}
+
 @test "told to end it takes its upload back" {
 	lv-vod -q "$FROM" "$FROM" "$FROM" "$FROM" "$FROM" -o s3://tvbox/term/a.mp4 2>err 3>&- &
 	pid=$!
