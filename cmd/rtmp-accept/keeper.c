@@ -67,13 +67,14 @@ watch(int fd, uint32_t source, uint32_t events)
 
 /* ---- what we say ---- */
 
+/* wait: for a door that has no room for them. */
 static void
-flush_notices(void)
+flush_notices(bool wait)
 {
 	int i;
 
 	for (i = 0; i < nnotices && door >= 0; i++)
-		if (send(door, &notices[i], sizeof(*notices), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		if (send(door, &notices[i], sizeof(*notices), (wait ? 0 : MSG_DONTWAIT) | MSG_NOSIGNAL) < 0)
 			break;
 	memmove(notices, notices + i, (size_t)(nnotices - i) * sizeof(*notices));
 	nnotices -= i;
@@ -96,7 +97,7 @@ notice(const char *what, bool session)
 	json_str(&j, "session", session ? keeper.session.session : NULL);
 	json_str(&j, "broadcast", keeper.hello.broadcast);
 	json_end(&j);
-	flush_notices();
+	flush_notices(false);
 }
 
 void
@@ -280,7 +281,7 @@ hear_door(int i)
 	if (m.kind == KEEP_ATTACH) {
 		door = doors[i];
 		keeper_tell_state();
-		flush_notices();
+		flush_notices(false);
 	} else if (m.kind == KEEP_SESSION && n == sizeof(m.session)) {
 		take_publisher(doors[i], &m.session, media);
 		media = -1;
@@ -348,6 +349,7 @@ goodbye(void)
 	struct event *e = &keeper.event;
 
 	notice("broadcast-ended", false);
+	flush_notices(true); /* what lv-auth is not told of is live for it for ever */
 	begin_event(e, "broadcast.ended");
 	event_str(e, "reason", keeper.reason);
 	event_int(e, "dur_ms", keeper_now());
@@ -371,6 +373,8 @@ look_at_clock(int64_t now)
 		media_tick(now);
 	program_keep_up(now);
 	media_pump();
+	if (nnotices)
+		flush_notices(false); /* the door had no room for them */
 	if (keeper.ending && (!media_waiting() || program_fd() < 0 || now >= flush_until))
 		program_finish();
 	if (program_gone())

@@ -348,6 +348,22 @@ all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' 
 	diff <(frames "$CLIP") <(frames alice.flv)
 }
 
+@test "a door that stood still until its keeper had no room left hears who came and left" {
+	[ -n "${LONG:-}" ] || skip "in tests/run --long"
+	open_door --grace-ms 500 --health-ms 500 -- sh -c 'cat >/dev/null'
+	publish alice -re -stream_loop 100 3>&- &
+	local first=$!
+	wait_event events 10 '.event=="publish.started"'
+	kill -STOP "$door"
+	read -rt 100 <> <(:) || :
+	pkill -KILL -P "$first" || kill -KILL "$first"
+	wait_event events 10 '.event=="publish.ended"'
+	read -rt 3 <> <(:) || : # and the broadcast ends
+	kill -CONT "$door"
+	wait_event events 10 '.event=="broadcast.ended"'
+	publish alice -t 1
+}
+
 @test "HTTP, TLS, silence and garbage on the port end with a reason" {
 	open_door --publish-ms 1500 -- cat
 	run curl -s -m 5 "http://127.0.0.1:$port/"
