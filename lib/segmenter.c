@@ -121,6 +121,43 @@ identify(struct segmenter *g, const struct mark *m, int64_t first_ms)
 	return 0;
 }
 
+/* The folder, made when it is missing, and its lock, which somebody may hold. */
+static int
+open_folder(const char *path, int *dir, int *lock)
+{
+	int r;
+
+	if ((r = file_folder(AT_FDCWD, path)) < 0)
+		return r;
+	if ((*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+		(*lock = openat(*dir, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660)) < 0)
+		return -errno;
+	return 0;
+}
+
+void
+seg_open_again(struct segmenter *g)
+{
+	int dir = -1, lock = -1;
+	struct stat st;
+
+	if (fstat(g->dir, &st) < 0 || st.st_nlink)
+		return;
+	if (open_folder(g->how.dir, &dir, &lock) == 0 && flock(lock, LOCK_EX | LOCK_NB) == 0) {
+		close(g->lock);
+		close(g->dir);
+		g->dir = dir;
+		g->lock = lock;
+		g->master_due = true;
+		seg_write_stream(g, true);
+		return;
+	}
+	if (lock >= 0)
+		close(lock);
+	if (dir >= 0)
+		close(dir);
+}
+
 int
 segmenter_open(struct segmenter **out, const struct segmenter_options *how)
 {
@@ -139,13 +176,8 @@ segmenter_open(struct segmenter **out, const struct segmenter_options *how)
 		r = -ENOMEM;
 		goto fail;
 	}
-	if ((r = file_folder(AT_FDCWD, how->dir)) < 0)
+	if ((r = open_folder(how->dir, &g->dir, &g->lock)) < 0)
 		goto fail;
-	if ((g->dir = open(how->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-		(g->lock = openat(g->dir, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660)) < 0) {
-		r = -errno;
-		goto fail;
-	}
 	while (flock(g->lock, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || clock_mono_ms() >= until) {
 			r = errno == EWOULDBLOCK ? -EBUSY : -errno;
@@ -400,7 +432,7 @@ segmenter_finish(struct segmenter *g, bool ended)
 	}
 	seg_put_archive(g, ended);
 	seg_put_state(g);
-	return g->full ? -ENOSPC : 0;
+	return g->full;
 }
 
 void

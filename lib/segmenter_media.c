@@ -33,7 +33,7 @@ seg_failed(struct segmenter *g, int r, const char *path)
 		event_str(&e, "reason", strerror(-r));
 		event_send(&e);
 	}
-	g->full = true;
+	g->full = r;
 }
 
 void
@@ -43,7 +43,7 @@ seg_recovered(struct segmenter *g)
 
 	if (!g->full)
 		return;
-	g->full = false;
+	g->full = 0;
 	warning(0, "writing to %s works again", g->how.dir);
 	event_begin(&e, "write.recovered");
 	event_send(&e);
@@ -76,6 +76,8 @@ put_init(struct segmenter *g, struct strand *k)
 		snprintf(path, sizeof(path), "%s/%s", k->name, name);
 	} while (faccessat(g->dir, path, F_OK, 0) == 0);
 	r = fmp4_init(&b, &t);
+	if (!r)
+		r = file_folder(g->dir, k->name);
 	if (!r)
 		r = file_put(g->dir, path, false, buf_data(&b), buf_len(&b));
 	if (!r && g->archive >= 0) {
@@ -292,6 +294,20 @@ shown_span(const struct strand *k, size_t count)
 	return high - low;
 }
 
+/* Somebody removed the track's folder: there is a new one, and what is listed of the old is a gap. */
+static void
+make_again(struct segmenter *g, int track)
+{
+	struct strand *k = &g->strand[track];
+	int i;
+
+	warning(0, "%s/%s was removed: what was in it is gone", g->how.dir, k->name);
+	seg_open_again(g);
+	for (i = 0; i < g->listed; i++)
+		g->list[i].entry[track] = (struct entry){ .gap = true };
+	k->init[0] = '\0';
+}
+
 /* A track's part of the segment, of the first counts[] frames of each, becomes a file. */
 void
 seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *counts)
@@ -319,6 +335,8 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 		event_str(&ev, "reason", "segments do not begin with a key frame");
 		event_send(&ev);
 	}
+	if (*k->init && faccessat(g->dir, k->name, F_OK, 0) < 0 && errno == ENOENT)
+		make_again(g, track);
 	if (!*k->init && (!k->video || k->codec.width)) /* else no key frame has told its size yet */
 		put_init(g, k);
 	if (!*k->init)

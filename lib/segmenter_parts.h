@@ -109,7 +109,8 @@ struct segmenter {
 	char stream[65], broadcast[27], session[65];
 	int64_t epoch, origin_ms, started_ms;
 	bool identified, marked, ended, wrote, fresh; /* fresh: nothing cut by this process yet */
-	bool full, copying, master_due, dependent;
+	int full; /* why nothing can be written, -errno; 0: it can */
+	bool copying, master_due, dependent;
 	struct cue cue[CUES_MAX]; /* in the segment that comes */
 	int cues;
 	uint32_t cue_id;
@@ -148,6 +149,7 @@ when(const struct strand *k, const struct sample *s)
 
 /* segmenter.c */
 bool seg_good_id(const char *); /* of a broadcast */
+void seg_open_again(struct segmenter *); /* when the stream's folder was removed */
 
 /* segmenter_tracks.c */
 struct strand *seg_track(struct segmenter *, uint8_t type, uint8_t id); /* NULL: too many */

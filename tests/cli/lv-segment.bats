@@ -747,6 +747,30 @@ END
 	! find d/x -name '*.tmp' | grep .
 }
 
+@test "a folder that is removed under it is made again, and what was in it is a gap" {
+	local gone
+	mkfifo in
+	for gone in x/source x; do
+		rm -rf d ev
+		lv-segment --dir d/x --archive ar-$gone --events ev in 2>err 3>&- &
+		pid=$!
+		exec 7>in
+		head -c 900000 "$A" >&7
+		wait_event ev 10 '.event=="playlist.written" and .path=="source/index.m3u8"'
+		rm -r "d/$gone"
+		tail -c +900001 "$A" >&7
+		exec 7>&-
+		wait "$pid"
+		grep -q "^lv-segment: warning: d/x/source was removed" err
+		! grep -q cannot err
+		jq -e '.live == false' d/x/stream.json
+		[ "$(grep -c EXTINF d/x/source/index.m3u8)" = 4 ]
+		grep -q EXT-X-GAP d/x/source/index.m3u8
+		grep -v '^#' d/x/source/index.m3u8 | tail -n 1 | while read -r f; do [ -s "d/x/source/$f" ]; done
+		[ "$(packets "$(echo ar-$gone/*/source/index.m3u8)")" = video,240 ]
+	done
+}
+
 @test "a read-only folder is said, and what it holds stays" {
 	[ "$(id -u)" = 0 ] || skip "needs a mount"
 	mkdir d
