@@ -138,7 +138,7 @@ push_expire(struct push *p)
 	}
 	p->flying_deletes++;
 	if ((r = s3_delete(p->config.s3, (const char *const *)b->keys, b->n, on_deleted, b)) < 0) {
-		struct s3_result away = { .fault = { .verdict = S3_AWAY } };
+		struct s3_result away = { .fault = { .verdict = S3_AWAY }, .error = r };
 
 		snprintf(away.fault.why, sizeof(away.fault.why), "cannot delete: %s", strerror(-r));
 		on_deleted(b, &away);

@@ -161,7 +161,7 @@ launch(struct push *p, struct flight *f)
 void
 push_no_flight(struct push *p, struct flight *f, int r)
 {
-	struct s3_result away = { .fault = { .verdict = S3_AWAY } };
+	struct s3_result away = { .fault = { .verdict = S3_AWAY }, .error = r };
 
 	if (r == -EFBIG) {
 		push_fail(p, f->object, "it is larger than 5 GiB");

@@ -1,5 +1,6 @@
 #include "push_parts.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ push_hold(struct push *p, const struct s3_result *r, int64_t sent_ms)
 		most = bound;
 	hash_random(&random, sizeof(random));
 	p->hold_until_ms = now + (r->retry_after_ms ? r->retry_after_ms : most / 4 + random % (most * 3 / 4));
-	if (strcmp(p->fault.why, r->fault.why)) {
+	if (r->error != -ECANCELED && strcmp(p->fault.why, r->fault.why)) { /* that: it is we who leave */
 		warning(0, "%s%s; trying again, nothing is lost", p->config.who, r->fault.why);
 		push_event(p, &e, config ? "store.refused" : "store.away");
 		event_str(&e, "reason", r->fault.why);

@@ -535,3 +535,21 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	rgw_start
 	pushed live/a/720p/2.ts
 }
+
+sockets() { find "/proc/$PID/fd" -lname 'socket:*' | wc -l; }
+one_more_than() { [ "$(sockets)" -gt "$1" ]; }
+
+@test "what is in flight when it has to leave is no outage: nothing is said of it" {
+	local n
+	watch
+	n=$(sockets)
+	rgw_hang
+	segment live/a/720p/1.ts
+	eventually 20 one_more_than "$n" || { rgw_wake; false; }
+	kill "$PID"
+	wait "$PID" || :
+	rgw_wake
+	[ ! -s err ] || { cat err; false; }
+	run -0 grep -c push.ended events
+	! grep -E 'store\.(away|refused)' events
+}
