@@ -31,7 +31,7 @@ listen_as(const char *stream)
 static void
 tell(int fd, int i)
 {
-	struct keep_state s = { .kind = KEEP_STATE, .publishing = 1, .epoch = 1, .kbps = 2500 + (uint32_t)i, .fps_tenths = 299,
+	struct keep_state s = { .kind = KEEP_STATE, .version = KEEP_VERSION, .publishing = 1, .epoch = 1, .kbps = 2500 + (uint32_t)i, .fps_tenths = 299,
 		.origin_ms = clock_wall_ms() - 60000 - i, .since_ms = clock_wall_ms() - i, .problems = (uint32_t)(i % 8 == 0),
 		.figures = { .bytes = 123456789 + i, .pictures = 1800 + i, .sounds = 2800 + i, .sessions = 1, .gop_ms = 2000,
 			.drift_ms = i % 50, .av_gap_ms = i % 20 } };
