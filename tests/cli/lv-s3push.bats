@@ -313,7 +313,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	segment live/a/720p/1.ts
 	: >asked
 	touch odd
-	once --endpoint "http://127.0.0.1:$port" 3>&- &
+	S3_URL=http://127.0.0.1:$port once 3>&- &
 	PID=$!
 	eventually 20 grep -q GET asked
 	rm odd
