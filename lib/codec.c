@@ -6,6 +6,7 @@
 
 #include "bits.h"
 #include "bytes.h"
+#include "nal.h"
 
 #define RATE_MIN 1000 /* of FLAC, which has the widest range */
 #define RATE_MAX 655350
@@ -327,6 +328,22 @@ codec_start(struct codec *c, const uint8_t *p, size_t size)
 		return vp9_key(c, p, size) ? CODEC_KEY : CODEC_DELTA;
 	}
 	return CODEC_KEY; /* every frame of sound */
+}
+
+bool
+codec_has_picture(const struct codec *c, const uint8_t *p, size_t size)
+{
+	const uint8_t *end = p + size, *nal;
+	int type;
+
+	if (c->fourcc != FLV_AVC && c->fourcc != FLV_HEVC)
+		return true;
+	while (nal_next(&p, end, c->nal_len, &nal)) {
+		type = c->fourcc == FLV_AVC ? nal[0] & 31 : nal[0] >> 1 & 63; /* H.264 table 7-1, H.265 table 7-1 */
+		if (c->fourcc == FLV_AVC ? type >= 1 && type <= 5 : type <= 31)
+			return true;
+	}
+	return p != end; /* damaged: who knows */
 }
 
 int

@@ -51,6 +51,8 @@ int codec_first(struct codec *, uint32_t fourcc, const uint8_t *frame, size_t); 
    Reads what only such a frame tells. */
 enum codec_start { CODEC_DELTA, CODEC_OPEN, CODEC_KEY };
 enum codec_start codec_start(struct codec *, const uint8_t *frame, size_t);
+/* Has it a slice?  SEI or parameter sets in a tag of their own belong to the picture that follows. */
+bool codec_has_picture(const struct codec *, const uint8_t *frame, size_t);
 int codec_samples(const struct codec *, const uint8_t *frame, size_t); /* of sound */
 size_t codec_skip(const struct codec *, const uint8_t *frame, size_t); /* bytes in front that MP4 drops */
 

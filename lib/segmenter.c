@@ -222,7 +222,9 @@ push(struct strand *k, const struct sample *s, const uint8_t *data)
 	}
 	if (buf_append(&k->data, data, s->size) < 0)
 		return k->data.error;
-	k->samples[k->count++] = *s;
+	k->samples[k->count] = *s;
+	k->samples[k->count++].size += (uint32_t)k->ahead;
+	k->ahead = 0;
 	return 0;
 }
 
@@ -288,6 +290,13 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		return 0;
 	t = time_of(g, k, dts_ms);
 	s.size = (uint32_t)(p->size - front);
+	if (k->video && !codec_has_picture(&k->codec, p->data + front, s.size)) {
+		hear(g, k, p);
+		if (buf_len(&k->data) + s.size > QUEUE_MAX)
+			seg_flush(g);
+		k->ahead += s.size;
+		return buf_append(&k->data, p->data + front, s.size);
+	}
 	if (k->video) {
 		int32_t cts = p->cts < -10000 || p->cts > 10000 ? 0 : p->cts; /* damaged */
 		int64_t pts = t + MS(cts) + (int64_t)p->nano * 9 / 100000;
@@ -297,6 +306,8 @@ segmenter_packet(struct segmenter *g, int64_t dts_ms, const struct flv_packet *p
 		s.open = begins == CODEC_OPEN;
 		if (!s.key && !g->started && !k->count) {
 			k->skipped++; /* nothing can be shown before the first key frame */
+			buf_clear(&k->data);
+			k->ahead = 0;
 			return 0;
 		}
 		if (k->skipped)

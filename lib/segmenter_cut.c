@@ -364,6 +364,8 @@ seg_flush(struct segmenter *g)
 	}
 	for (i = 0; i < g->strands; i++) {
 		seg_drop_samples(&g->strand[i], g->strand[i].count);
+		buf_clear(&g->strand[i].data);
+		g->strand[i].ahead = 0;
 		g->strand[i].last = INT64_MIN;
 		g->strand[i].grid = (struct timeline_sound){ 0 };
 	}

@@ -76,6 +76,7 @@ struct strand { /* one track */
 	struct sample *samples;
 	size_t count, room;
 	struct buf data;
+	size_t ahead;      /* bytes at its end that belong to the picture that follows */
 	int64_t last;      /* HZ: the newest DTS */
 	struct timeline_sound grid; /* audio */
 	int64_t last_dur;  /* the newest known frame duration, in the track's own units */

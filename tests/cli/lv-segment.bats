@@ -660,6 +660,28 @@ END
 	[ -z "$stderr" ] || { echo "$stderr"; false; }
 }
 
+@test "SEI in a tag of its own goes with the picture that follows: every frame has a slice" {
+	python3 -c '
+d = open("'"$A"'", "rb").read()
+sei = bytes.fromhex("2701000000" "00000006" "060502414280")
+out, at = d[:13], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    if d[at] == 9 and d[at + 12] == 1:
+        out += b"\x09" + len(sei).to_bytes(3, "big") + d[at + 4:at + 11] + sei + (11 + len(sei)).to_bytes(4, "big")
+    out += d[at:at + n]
+    at += n
+open("sei.flv", "wb").write(out)'
+	local format
+	for format in fmp4 ts; do
+		lv-segment --dir live/$format --format $format sei.flv
+		run -0 --separate-stderr ffmpeg -nostdin -v error -xerror -i live/$format/source/index.m3u8 -map 0:v -f framecrc -
+		[ -z "$stderr" ]
+		[ "$(grep -c '^0,' <<<"$output")" = 240 ]
+	done
+	[ "$(packets live/fmp4/source/index.m3u8)" = video,240 ]
+}
+
 @test "what a format does not hold is named, and left out or exits 65" {
 	encode hevc.mp4 yuv420p: libx265 -preset ultrafast -x265-params $X265 -tag:v hvc1 -an
 	encode opus.mp4 yuv420p: libx264 -preset ultrafast -g 60 -c:a libopus
