@@ -97,9 +97,9 @@ take_packets(struct transcode *t, const struct flv_tag *tag)
 			continue;
 		}
 		if (t->passing && !(p.type == FLV_AUDIO && t->silent)) {
-			if (walk.multi)
+			if (p.kind != FLV_OTHER)
 				r = transcode_put_packet(t, tag->dts, &p);
-			else {
+			else { /* what cannot be written anew goes as it came */
 				flv_put_tag(&t->tag, tag->type, tag->dts, tag->data, tag->size);
 				r = order_put(t->order, tag->dts, &t->tag);
 			}

@@ -97,6 +97,27 @@ decided() { jq -r 'select(.event == "ladder.decided").rungs' "$1"; }
 	sort -nc dts
 }
 
+@test "commands, colour metadata and tags cut short are no frames of the source" {
+	python3 -c '
+d = open("'"$IN"'/in.flv", "rb").read()
+out, at = d[:13], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    out += d[at:at + n]
+    kinds = [b"\x57\x00", b"\x27", b"\x94avc1\x02\x00\x09colorInfo"] if d[at] == 9 else [b"\xaf"] if d[at] == 8 else []
+    for body in kinds:
+        out += d[at:at + 1] + len(body).to_bytes(3, "big") + d[at + 4:at + 11] + body + (11 + len(body)).to_bytes(4, "big")
+    at += n
+open("odd.flv", "wb").write(out)'
+	lv-transcode --rung source --rung r=160x90@30:100k:64k <odd.flv >odd.out.flv
+	run -0 --separate-stderr lv-segment --dir live odd.out.flv
+	[ -z "$stderr" ]
+	run -0 ffprobe -v error -count_packets -show_entries stream=nb_read_packets -of csv=p=0 live/source/index.m3u8
+	[ "${lines[0]}" = 150 ]
+	run -0 --separate-stderr lv-remux --rung source --format mpegts <odd.out.flv
+	[ -z "$stderr" ]
+}
+
 @test "a rung has every picture at its time, and an IDR at each of the source's and each target" {
 	times "$IN/in.flv" v >want
 	times "$IN/out.flv.r.mkv" v | diff want -
