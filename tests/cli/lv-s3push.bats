@@ -530,10 +530,40 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	eventually 20 scraped_has push.metrics 'lv_s3_up{dest="s3://'"$B"'"} 0'
 	has 'lv_s3_backlog_files{dest="s3://'"$B"'"} 1'
 	has 'lv_s3_backlog_bytes{dest="s3://'"$B"'"} 20000'
+	older() { scrape push.metrics >/dev/null && grep -q '^lv_s3_backlog_age_seconds{.*} [1-9]' scraped; }
+	eventually 20 older
 	has 'lv_s3_puts_total{dest="s3://'"$B"'",outcome="away"} *'
 	has 'lv_s3_errors_total{dest="s3://'"$B"'",code="0"} *'
 	rgw_start
 	pushed live/a/720p/2.ts
+	none() { scraped_has push.metrics 'lv_s3_backlog_age_seconds{dest="s3://'"$B"'"} 0'; }
+	eventually 20 none
+}
+
+# cdn: examples/nginx-cdn.conf between us and the bucket $B, at $CDN.
+cdn() {
+	local port
+	port=$(free_port)
+	mkdir cdn
+	sed "s|127.0.0.1:8333|127.0.0.1:$S3_PORT|; s|127.0.0.1:8081|127.0.0.1:$port|; s|lv-site|$B|; s|^worker_processes.*|daemon off; master_process off;|" \
+		"$ROOT/examples/nginx-cdn.conf" >cdn/nginx.conf
+	/usr/sbin/nginx -p "$PWD/cdn" -c "$PWD/cdn/nginx.conf" 2>cdn.err 3>&- &
+	FRONT=$! CDN=http://127.0.0.1:$port
+	eventually 10 curl -so /dev/null "$CDN"
+}
+
+@test "nginx as in the example: odd names arrive, no line of a viewer's gets into the request, no query does" {
+	policy '"*"' '["s3:GetObject","s3:ListBucket"]'
+	printf odd >"root/live/a/720p/a b+c%d?ü.ts"
+	playlist live/a/720p/index.m3u8 a%20b%2Bc%25d%3F%C3%BC.ts
+	once
+	cdn
+	code() { curl -s --path-as-is -o got -w '%{http_code}' "$CDN/$1"; }
+	[ "$(code live/a/720p/a%20b%2Bc%25d%3F%C3%BC.ts)" = 200 ]
+	[ "$(cat got)" = odd ]
+	[ "$(code live/a/720p/index.m3u8%20HTTP/1.1%0d%0aX-A:%20b%0d%0a%0d%0a)" = 404 ]
+	[ "$(code 'live/a/720p/index.m3u8?versionId=no&acl')" = 200 ]
+	cmp got root/live/a/720p/index.m3u8
 }
 
 sockets() { find "/proc/$PID/fd" -lname 'socket:*' | wc -l; }
