@@ -303,6 +303,7 @@ copy_archive() { cp -r "$ARCHIVE" x; }
 	lv-vod "$ARCHIVE" -o a.mp4 --events 1 >ev
 	[ "$(jq -c 'select(.event == "vod.ready") | [.stream, .broadcast, .path, .rung, .dur_ms, .size_bytes]' ev)" = \
 		"[\"alice\",\"01jdabcdef0\",\"a.mp4\",\"source\",12000,$(stat -c %s a.mp4)]" ]
+	[ "$(jq -s -c 'map(select(.event == "vod.progressed")) | last | [.done_bytes, .size_bytes]' ev)" = "[$(stat -c '%s,%s' a.mp4)]" ]
 	run -66 lv-vod no/such -o b.mp4 --events ev
 	[ "$(tail -n 1 ev | jq -c '[.event, .path, .status]')" = '["vod.failed","b.mp4",66]' ]
 }
