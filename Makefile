@@ -59,7 +59,7 @@ LIBS_lv-stat      = -lev
 # OpenSSL with its siblings.
 EXEC      = rtmp-session rtmp-keeper rtmp-tls
 SRC_rtmp-session = cmd/rtmp-accept/session
-SRC_rtmp-keeper  = $(addprefix cmd/rtmp-accept/,keeper program media media_headers media_health)
+SRC_rtmp-keeper  = $(addprefix cmd/rtmp-accept/,keeper note program media media_headers media_health)
 LIBS_rtmp-keeper = -ljansson
 SRC_rtmp-tls     = cmd/rtmp-accept/tls
 LIBS_rtmp-tls    = -lssl -lcrypto

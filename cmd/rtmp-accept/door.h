@@ -9,6 +9,7 @@
  * control.c  what an operator asks for
  * figures.c  what --metrics tells
  * keepers.c  the keepers of broadcasts: started, adopted, restarted
+ * notes.c    what they leave behind
  * upgrade.c  another binary in our place
  * listeners.c  where connections come from
  * main.c     options, signals
@@ -135,6 +136,7 @@ void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has i
 /* keepers.c */
 bool keepers_unheard(void); /* adopted ones that have not said yet what they keep */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
+int keepers_revive(void); /* broadcasts of keepers that died with that door go on, or are ended */
 int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
 /* By any of the three; key: its mark. */

@@ -25,6 +25,7 @@
 #include "json.h"
 #include "local.h"
 #include "lean.h"
+#include "note.h"
 #include "passfd.h"
 #include "sig.h"
 
@@ -118,6 +119,7 @@ keeper_tell_state(void)
 		s.epoch = keeper.session.epoch;
 	if (door >= 0)
 		send(door, &s, sizeof(s), MSG_DONTWAIT | MSG_NOSIGNAL);
+	note_write(&s, said_started, keeper.ending);
 }
 
 static void
@@ -178,6 +180,7 @@ keeper_end(const char *reason)
 	if (reason != keeper.reason)
 		snprintf(keeper.reason, sizeof(keeper.reason), "%s", reason);
 	media_mark(MARK_END, NULL);
+	keeper_tell_state();
 	flush_until = clock_mono_ms() + FLUSH_MS;
 }
 
@@ -243,6 +246,7 @@ static void
 hand_on(void)
 {
 	keeper_close_publisher("the broadcast goes on with another version; connect again");
+	note_remove();
 	local_close(&listener);
 	events_close(1000);
 	exit(EX_OK);
@@ -328,6 +332,9 @@ open_socket(void)
 		warning(r, "cannot make %s: no other door can adopt this broadcast", path);
 	else
 		watch(listener.fd, LISTENER, EPOLLIN);
+	if (run_dir >= 0 && (r = note_open(run_dir, h)) < 0)
+		warning(r, "cannot keep a note in %s: should this process die with its door, nobody ends this broadcast",
+			h->run_dir);
 }
 
 /* ---- the life of the broadcast ---- */
@@ -350,10 +357,13 @@ goodbye(void)
 
 	notice("broadcast-ended", false);
 	flush_notices(true); /* what lv-auth is not told of is live for it for ever */
-	begin_event(e, "broadcast.ended");
-	event_str(e, "reason", keeper.reason);
-	event_int(e, "dur_ms", keeper_now());
-	event_send(e);
+	if (said_started) { /* one without a publisher has nothing to end */
+		begin_event(e, "broadcast.ended");
+		event_str(e, "reason", keeper.reason);
+		event_int(e, "dur_ms", keeper_now());
+		event_send(e);
+	}
+	note_remove();
 	snprintf(bye.reason, sizeof(bye.reason), "%s", keeper.reason);
 	if (door >= 0)
 		send(door, &bye, sizeof(bye), MSG_NOSIGNAL);

@@ -7,6 +7,7 @@
  * bounded size; of these it reads the heads of tags, and copies the rest.
  *
  * keeper.c   the loop, the doors, the life of the broadcast
+ * note.c     what is left behind for the next door, should this one die too
  * program.c  the program: environment, start, end, restart
  * media.c    records to tags: marks, the queue; media_headers.c, media_health.c beside it
  */

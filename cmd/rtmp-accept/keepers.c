@@ -13,7 +13,9 @@
 #include "die.h"
 #include "door.h"
 #include "event.h"
+#include "local.h"
 #include "mark.h"
+#include "note.h"
 #include "passfd.h"
 
 #define CRASHES 3         /* in a row within CRASH_MS each: the broadcast is given up */
@@ -21,9 +23,12 @@
 #define QUIET_MS 1000 /* a publisher that sent nothing for so long gives way to a newcomer */
 #define ANSWER_MS 2000    /* for an adopted keeper to say what it keeps */
 #define EVENTS_MAX 4
+#define STALE_MS 60000 /* a keeper that died before that, and before the grace, is not replaced */
 
 struct keeper {
 	int fd;
+	pid_t pid;
+	bool noted; /* note.h */
 	ev_io io;
 	struct keep_hello hello; /* to start it again */
 	struct keep_state state; /* kind is 0 until it came */
@@ -32,6 +37,7 @@ struct keeper {
 	bool leaving;            /* KEEP_END or KEEP_KICK was sent */
 	bool replaced;           /* its stream has a new broadcast */
 	bool bye;
+	bool stale; /* dead for too long to go on */
 	int crashes;
 	int64_t started_ms;
 	struct keeper *next;
@@ -109,17 +115,21 @@ crashed(struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 	struct event e;
-	int r = -EAGAIN;
+	bool begun = k->hello.resumed || *k->state.session, ours;
+	int r;
 
 	k->crashes = now - k->started_ms < CRASH_MS ? k->crashes + 1 : 1;
-	complain(0, "the keeper of %s died; %s", k->hello.stream,
-		k->crashes >= CRASHES ? "giving up" : "starting another");
+	ours = note_claim(door.run_dir, k->pid) || !k->noted;
+	complain(0, "the keeper of %s died; %s", k->hello.stream, !begun ? "nobody published yet"
+			: !ours ? "another door sees to it"
+			: k->crashes >= CRASHES ? "giving up" : "starting another");
 	if (*k->taking)
 		clients_taken(k->taking, false, IPC_FAILED, "the broadcast was interrupted; try again");
 	*k->taking = '\0';
-	say_ended(k, k->crashes >= CRASHES);
+	if (begun && ours)
+		say_ended(k, k->crashes >= CRASHES);
 	yielded(k); /* the one in the way is gone */
-	if (k->crashes >= CRASHES) {
+	if (!begun || !ours || k->crashes >= CRASHES) {
 		forget(k);
 		return;
 	}
@@ -161,6 +171,18 @@ say_foreign(const struct keep_state *s)
 	event_send(&e);
 }
 
+/* All that we need to know to replace a keeper that we did not start. */
+static void
+name_broadcast(struct keep_hello *h, const struct keep_state *s)
+{
+	h->resumed = 1;
+	memcpy(h->stream, s->stream, sizeof(s->stream));
+	memcpy(h->broadcast, s->broadcast, sizeof(s->broadcast));
+	memcpy(h->user, s->user, sizeof(s->user));
+	h->epoch = s->epoch;
+	h->origin_ms = s->origin_ms;
+}
+
 static void
 take_state(struct keeper *k, const struct keep_state *s)
 {
@@ -168,14 +190,11 @@ take_state(struct keeper *k, const struct keep_state *s)
 
 	memset(&k->state, 0, sizeof(k->state));
 	memcpy(&k->state, s, s->version == KEEP_VERSION ? sizeof(*s) : KEEP_HEAD);
+	if (first)
+		k->noted = note_exists(door.run_dir, k->pid);
 	if (!first || *k->hello.stream)
 		return;
-	/* Adopted: all we need to know to replace it. */
-	memcpy(k->hello.stream, s->stream, sizeof(s->stream));
-	memcpy(k->hello.broadcast, s->broadcast, sizeof(s->broadcast));
-	memcpy(k->hello.user, s->user, sizeof(s->user));
-	k->hello.epoch = s->epoch;
-	k->hello.origin_ms = s->origin_ms;
+	name_broadcast(&k->hello, s);
 	inform("adopted the broadcast of %s", s->stream);
 	if (is_foreign(k))
 		say_foreign(s);
@@ -294,6 +313,8 @@ start(struct keeper *k)
 	if (r < 0)
 		return r;
 	k->started_ms = clock_mono_ms();
+	k->pid = pid;
+	k->noted = false;
 	watch(k, pair[0]);
 	return 0;
 }
@@ -508,6 +529,7 @@ adopt(int dir, const char *file)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct keep_attach m = { KEEP_ATTACH };
+	struct ucred cred = { 0 };
 	struct keeper *k;
 	int fd;
 
@@ -528,6 +550,8 @@ adopt(int dir, const char *file)
 		close(fd);
 		return -ENOMEM;
 	}
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &(socklen_t){ sizeof(cred) }))
+		k->pid = cred.pid;
 	k->started_ms = clock_mono_ms();
 	fill_hello(&k->hello);
 	k->next = keepers;
@@ -555,4 +579,75 @@ keepers_adopt(void)
 	}
 	closedir(d);
 	return r < 0 ? r : total;
+}
+
+/* There is a keeper for it already: it goes on there, or has given way to another broadcast. */
+static bool
+is_kept(const char *stream)
+{
+	char path[sizeof(((struct keep_hello *)0)->run_dir) + 72];
+	int fd;
+
+	if (find(stream))
+		return true;
+	snprintf(path, sizeof(path), "%s/%s.sock", door.run_dir, stream);
+	if ((fd = local_connect(path, SOCK_SEQPACKET)) >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static struct keeper *dead;
+
+static void
+bury(const struct note *n, int64_t age_ms)
+{
+	struct keeper *k = n->begun ? calloc(1, sizeof(*k)) : NULL;
+
+	if (!k)
+		return;
+	k->fd = -1;
+	k->state = n->state;
+	fill_hello(&k->hello);
+	name_broadcast(&k->hello, &k->state);
+	memcpy(k->hello.env, n->env, n->env_len);
+	k->hello.env_len = n->env_len;
+	if (age_ms > 0)
+		k->hello.grace_ms = age_ms < door.grace_ms ? (uint32_t)(door.grace_ms - age_ms) : 0;
+	k->stale = age_ms > STALE_MS && !k->hello.grace_ms;
+	k->leaving = n->ending;
+	k->next = dead;
+	dead = k;
+}
+
+static void
+revive(struct keeper *k)
+{
+	bool over = k->stale || is_kept(k->hello.stream);
+
+	k->next = keepers;
+	keepers = k;
+	if (!over) {
+		crashed(k);
+		return;
+	}
+	say_ended(k, true);
+	forget(k);
+}
+
+int
+keepers_revive(void)
+{
+	struct keeper **at, *k;
+	int r = notes_dead(door.run_dir, bury), ending;
+
+	/* First those that go on: the others may have made way for them. */
+	for (ending = 0; ending < 2; ending++)
+		for (at = &dead; (k = *at);)
+			if (k->leaving == (ending != 0)) {
+				*at = k->next;
+				revive(k);
+			} else {
+				at = &k->next;
+			}
+	return r;
 }

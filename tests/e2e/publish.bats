@@ -364,6 +364,56 @@ all_ended() { [ "$(jq -s '[.[] | select(.event == "broadcast.ended")] | length' 
 	publish alice -t 1
 }
 
+# Of each session and each broadcast one beginning, then one end, and no other.
+in_pairs() {
+	jq -rs 'map(select(.event | test("^(publish|broadcast)[.](started|ended)$"))) |
+		group_by(if .session then .session else .broadcast end)[] | map(.event | sub(".*[.]"; "")) | join(" ")' \
+		events >pairs
+	[ -s pairs ]
+	! grep -vx "started ended" pairs
+}
+
+@test "a door and a keeper that are killed together: the next door goes on with the broadcast, each event once" {
+	local keeper
+	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
+	publish alice -re -stream_loop 5 3>&- &
+	wait_event events 10 '.event=="publish.started"'
+	keeper=$(pgrep -P "$door" -f 'rtmp-keeper alice')
+	kill -9 "$door" "$keeper"
+	eventually 5 gone "$keeper"
+	mv events first
+	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
+	wait_event events 10 '.event=="publish.ended" and .reason=="the keeper died"'
+	publish alice
+	wait_event events 15 '.event=="broadcast.ended"'
+	cat events >>first && mv first events
+	in_pairs
+	[ "$(jq -r 'select(.broadcast).broadcast' events | sort -u | wc -l)" = 1 ]
+	[ "$(wc -l <pairs)" = 3 ]
+	! compgen -G "run/*.note"
+}
+
+@test "a keeper that dies before its first publisher: there was no broadcast, and the next one is whole" {
+	mkdir -p other/bin other/libexec/lv
+	cp "$BUILD/bin/rtmp-accept" other/bin/
+	cp "$BUILD/libexec/lv/rtmp-session" other/libexec/lv/
+	cat >other/libexec/lv/rtmp-keeper <<-END
+		#!/bin/sh
+		[ -e died ] && exec "$BUILD/libexec/lv/rtmp-keeper" "\$@"
+		touch died
+		kill -9 \$\$
+	END
+	chmod +x other/libexec/lv/rtmp-keeper
+	PATH=$PWD/other/bin:$PATH
+	open_door --grace-ms 200 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
+	run ! publish alice
+	[[ $output == *"interrupted; try again"* ]]
+	publish alice
+	wait_event events 10 '.event=="broadcast.ended"'
+	in_pairs
+	diff <(frames "$CLIP") <(frames alice.flv)
+}
+
 @test "HTTP, TLS, silence and garbage on the port end with a reason" {
 	open_door --publish-ms 1500 -- cat
 	run curl -s -m 5 "http://127.0.0.1:$port/"
