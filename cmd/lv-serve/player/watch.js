@@ -103,7 +103,8 @@ async function connect() {
 function attach() {
 	stop();
 	hls = new Hls({
-		liveSyncDurationCount: 3, // with less, one late request is a stall
+		// With two, one late request is a stall. A list may be a second old: from camera to glass it is 7 s at most.
+		liveSyncDurationCount: 2.75,
 		liveMaxLatencyDurationCount: 8,
 		backBufferLength: 30,
 		manifestLoadingMaxRetry: 1,
@@ -232,7 +233,7 @@ function pace() {
 		return;
 	if (off < -1)
 		video.playbackRate = 0.92;
-	else if (off > 1.5)
+	else if (off > 0.5)
 		video.playbackRate = 1.08;
 	else if ((video.playbackRate < 1) === (off > 0))
 		video.playbackRate = 1;
