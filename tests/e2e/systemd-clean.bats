@@ -56,16 +56,18 @@ build() {
 
 # lives SUITE: installed with apt, started, a picture, removed.
 lives() {
+	local u all
 	root "$1" "$1" systemd,systemd-sysv,ffmpeg,curl
 	cp "$roots/$1.deb" "$roots/$1/root/lv.deb"
 	inside "$1" sh -c 'printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d
 		apt-get -qq update; apt-get -qq -y --no-install-recommends install /root/lv.deb; rm /usr/sbin/policy-rc.d' >install.log 2>&1 ||
 		{ tail -n 40 install.log; return 1; }
 	MACHINE_ROOT=$roots/$1 machine_boot "$BATS_TEST_TMPDIR/m"
-	machine systemd-analyze verify --man=no --recursive-errors=no lv.target rtmp-accept.service lv-stream@x.service lv-serve.service \
-		lv-chatd.service lv-s3push.service lv-vod@x.service
-	for u in rtmp-accept lv-stream@ lv-serve lv-chatd lv-s3push lv-vod@ lv-secrets lv-alert@; do
-		machine systemd-analyze security --offline=yes --threshold=20 --no-pager "$u.service" >/dev/null
+	mapfile -t all < <(machine dpkg -L lv-live | sed -n 's,^/usr/lib/systemd/system/\([^/]*\.[a-z]*[^d]\)$,\1,p')
+	[ "${#all[@]}" -ge 20 ]
+	machine systemd-analyze verify --man=no --recursive-errors=no "${all[@]}"
+	for u in "${all[@]}"; do
+		case $u in *.service) machine systemd-analyze security --offline=yes --threshold=20 --no-pager "$u" >/dev/null ;; esac
 	done
 	machine systemctl start lv.target
 	for u in rtmp-accept lv-serve lv-chatd; do machine systemctl -q is-active $u.service; done
