@@ -72,7 +72,6 @@ pictures=$here/examples/vod-pictures
 [ -x "$pictures" ] || pictures=$here/vod-pictures
 name=${LV_STREAM_NAME:-main}
 bind=${LV_BIND:-0.0.0.0}
-if [ -n "${LV_DB:-}" ]; then judge=--db; else judge=--keys; fi
 
 # One broadcast.  When one stage ends so does the other, and rtmp-accept's keeper starts both again.
 stream() {
@@ -142,6 +141,7 @@ stores() {
 		psql -XAtqc 'select 1' "$LV_DB" >/dev/null 2>&1 || createdb -h "$LV_HOME/run" lv
 	fi
 	[ -z "${LV_DB:-}" ] || lv-auth schema | psql -Xq "$LV_DB"
+	if [ -n "${LV_DB:-}" ]; then judge=--db; else judge=--keys; fi
 }
 within_20_s() {
 	local tries

@@ -198,6 +198,18 @@ as_lv() {
 	[ "$(inbox)" = 1 ]
 }
 
+@test "up --postgres=URL as an ordinary user: the key is in the database" {
+	[ "$(id -u)" != 0 ] || id lv >/dev/null 2>&1 || skip "no user lv"
+	export LV_HOME=$PG/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1
+	chmod 755 "$PG"
+	mkdir "$LV_HOME"
+	[ "$(id -u)" != 0 ] || chown lv: "$LV_HOME"
+	as_lv "$ROOT/pipelines.sh" up "--postgres=$DB" >said 2>&1 </dev/null 3>&- &
+	eventually 60 grep -q '^Everything is kept' said
+	[ "$(psql -XAtqc 'select count(*) from stream_keys')" = 1 ]
+	[ ! -e "$LV_HOME/keys" ]
+}
+
 @test "the page hands its query on to who says who may watch: in Chromium it is denied without, and not with" {
 	command -v chromedriver >/dev/null || skip "no chromedriver"
 	export DIR=$PWD
