@@ -180,6 +180,8 @@ main(int argc, char **argv)
 		die(EX_USAGE, 0, "--target-ms %d: from 500 to 30000", target_ms);
 	if (window < 3 || window > 10000)
 		die(EX_USAGE, 0, "--window %d: from 3 to 10000", window);
+	if (!path && !finish && isatty(STDIN_FILENO))
+		die(EX_USAGE, 0, "standard input is a terminal: FLV is expected there");
 	sig_setup();
 	if (path && !finish) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -176,10 +176,10 @@ static void
 lose(struct sink *s, const char *why)
 {
 	if (s->path) {
-		warning(0, "the reader of events at %s %s", s->path, why);
+		warning(0, "events at %s: %s", s->path, why);
 		s->retry_at = clock_mono_ms() + 1000;
 	} else {
-		warning(0, "the reader of events %s: no more events", why);
+		warning(0, "no more events: %s", why);
 		s->gone = true;
 		buf_free(&s->queue);
 	}
@@ -202,7 +202,7 @@ sink_flush(struct sink *s)
 		if (n == -EAGAIN)
 			break;
 		if (n < 0)
-			lose(s, n == -EPIPE ? "has gone" : strerror((int)-n));
+			lose(s, n == -EPIPE ? "their reader has gone" : strerror((int)-n));
 		else
 			buf_consume(&s->queue, (size_t)n);
 	}

@@ -1,9 +1,12 @@
 #include "opt.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "die.h"
 #include "event.h"
@@ -28,8 +31,22 @@ static _Noreturn void
 leave(void)
 {
 	if (fflush(stdout) || fclose(stdout))
-		die(EX_IOERR, 0, "cannot write to standard output");
+		die(EX_IOERR, -errno, "cannot write to standard output");
 	exit(EX_OK);
+}
+
+/*
+ * Who started us with a standard descriptor closed would have the next file that we open take its
+ * number, and be read or written as it.  The place is held by what can be neither read nor written.
+ */
+static void
+hold_standard(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+			exit(EX_OSERR);
 }
 
 char **
@@ -41,6 +58,7 @@ opt_parse(int argc, char **argv, const struct poptOption *options, const char *o
 	char *slash = strrchr(argv[0] ? argv[0] : "lv", '/');
 	int r, n = 0, i;
 
+	hold_standard();
 	die_prog = slash ? slash + 1 : argv[0] ? argv[0] : "lv";
 	pc = poptGetContext(die_prog, argc, (const char **)argv, options,
 		opt_mixed ? 0 : POPT_CONTEXT_POSIXMEHARDER);

@@ -57,6 +57,7 @@ static struct {
 	ev_timer retry, last;
 	ev_signal term, intr;
 	bool sending, ended, skipping, said;
+	int status;
 	struct metrics_counts outcomes; /* of posts */
 	int64_t dropped;
 	int64_t wait_ms, first_try_ms; /* first_try: of what is at the front; 0 for not yet */
@@ -292,8 +293,10 @@ on_input(struct ev_loop *loop, ev_io *w, int events)
 		take_lines();
 		deliver();
 	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-		if (n < 0)
+		if (n < 0) {
 			complain(room ? -errno : -ENOMEM, "cannot read standard input");
+			hook.status = room ? EX_IOERR : EX_OSERR;
+		}
 		ev_io_stop(loop, w);
 		hook.ended = true;
 		hurry();
@@ -361,8 +364,6 @@ fill_metrics(void *ctx, struct metrics *m)
 static int
 run(void)
 {
-	int status = EX_OK;
-
 	ev_io_init(&hook.input, on_input, 0, EV_READ);
 	ev_timer_init(&hook.retry, on_retry, 0, 0);
 	ev_timer_init(&hook.last, on_last, 0, 0);
@@ -378,11 +379,11 @@ run(void)
 	metricsd_close();
 	if (hook.queue.count && hook.queue.fd < 0) {
 		complain(0, "%zu events were not told, and there is no --queue to keep them in", hook.queue.count);
-		status = EX_TEMPFAIL;
+		hook.status = EX_TEMPFAIL;
 	} else if (hook.queue.count) {
 		warning(0, "%zu events are kept in %s for the next time", hook.queue.count, queue_path);
 	}
-	return status;
+	return hook.status;
 }
 
 int

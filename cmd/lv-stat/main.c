@@ -88,8 +88,10 @@ on_input(struct ev_loop *loop, ev_io *w, int events)
 		buf_grew(&self.in, (size_t)n);
 		take_lines();
 	} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-		if (n < 0)
+		if (n < 0) {
 			complain(room ? -errno : -ENOMEM, "cannot read standard input");
+			self.status = room ? EX_IOERR : EX_OSERR;
+		}
 		ev_io_stop(loop, w);
 		self.ended = true;
 		if (once || !sources_any()) {
