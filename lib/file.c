@@ -35,10 +35,14 @@ int
 file_put(int dir, const char *path, bool replace, const void *p, size_t n)
 {
 	char temp[PATH_MAX];
+	struct stat st;
 	int fd, r;
 
 	if ((r = temp_name(temp, path)) < 0)
 		return r;
+	/* Nobody's /dev/null becomes a file; of a folder rename says so itself. */
+	if (replace && fstatat(dir, path, &st, 0) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return -EEXIST;
 	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 	if (fd < 0)
 		return -errno;

@@ -143,6 +143,8 @@ whole_write(const char *path, const void *data, size_t n)
 
 	if ((r = temp_name(tmp, path)) < 0)
 		return r;
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* nobody's /dev/null becomes a file */
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
 	unlink(tmp);
 	if ((fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
 		return -errno;

@@ -30,7 +30,10 @@ int whole_read(const char *path, size_t max, bool secret, struct buf *, struct w
 int whole_secret(const char *path, size_t max, struct buf *to); /* its first line; -ENODATA: empty */
 bool whole_changed(const char *path, const struct whole_id *);
 
-/* An old file keeps its owner and its mode without the bits for others; a new one has 0600. */
+/*
+ * An old file keeps its owner and its mode without the bits for others; a new one has 0600.
+ * -EEXIST: a device, pipe or socket is there, and stays.
+ */
 int whole_write(const char *path, const void *, size_t);
 
 int whole_lock(const char *path, int wait_ms); /* a descriptor to close; -EBUSY after wait_ms */

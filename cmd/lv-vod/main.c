@@ -91,6 +91,7 @@ time_of(const char *option, const char *text)
 static void
 check_options(char **sources, struct recording_options *how)
 {
+	struct stat st;
 	int r;
 
 	if (!*sources)
@@ -112,6 +113,10 @@ check_options(char **sources, struct recording_options *how)
 	if (store_is(out_path) && (!(r = (int)strcspn(out_path + 5, "/")) || strlen(out_path + 5) < (size_t)r + 2 ||
 					  out_path[strlen(out_path) - 1] == '/'))
 		die(EX_USAGE, 0, "--output %s: not s3://BUCKET/KEY", out_path);
+	/* A recording replaces what has its name, and nobody means that of a device or of a pipe. */
+	if (strcmp(out_path, "-") && !store_is(out_path) && lstat(out_path, &st) == 0 && !S_ISREG(st.st_mode) &&
+		!S_ISDIR(st.st_mode))
+		die(EX_CANTCREAT, 0, "cannot write %s: not a regular file; give -o - and send standard output there", out_path);
 	if (gaps && strcmp(gaps, "close") && strcmp(gaps, "keep"))
 		die(EX_USAGE, 0, "--gaps %s: close or keep", gaps);
 	if (sandbox && strcmp(sandbox, "on") && strcmp(sandbox, "off"))

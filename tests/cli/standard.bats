@@ -33,3 +33,17 @@ setup() {
 		[[ $output == "${command%% *}: standard input is a terminal: "*" is expected there"* ]]
 	done
 }
+
+@test "what would replace a device or a pipe is refused, and it stays" {
+	mkfifo there
+	ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=160x120:r=10:d=2 -c:v libx264 -g 10 -pix_fmt yuv420p -f flv in.flv
+	lv-segment --dir site --archive archive <in.flv
+	run -73 --separate-stderr lv-vod archive/* -o there
+	[ "$stderr" = "lv-vod: cannot write there: not a regular file; give -o - and send standard output there" ]
+	[ -p there ]
+	run lv-transcode --rung source --poster there <in.flv
+	[ -p there ]
+	run lv-stat --once --textfile there - <<<'{"ts":"2025-06-01T18:04:05.123Z","src":"lv-segment","event":"segment.written"}'
+	[ "$status" != 0 ]
+	[ -p there ]
+}
