@@ -62,6 +62,15 @@ s3_free(struct s3 **sp)
 	*sp = NULL;
 }
 
+bool
+s3_is_endpoint(const char *url)
+{
+	const char *host = strncmp(url, "http://", 7) ? strncmp(url, "https://", 8) ? NULL : url + 8 : url + 7;
+	size_t n = host ? strcspn(host, "/?#@") : 0;
+
+	return n && (!host[n] || !strcmp(host + n, "/"));
+}
+
 int
 s3_new(struct s3 **out, struct http *http, const struct s3_config *c)
 {
@@ -69,7 +78,7 @@ s3_new(struct s3 **out, struct http *http, const struct s3_config *c)
 	const char *at = c->endpoint ? strstr(c->endpoint, "://") : NULL;
 	size_t n;
 
-	if (c->endpoint && (!at || (strncmp(c->endpoint, "http://", 7) && strncmp(c->endpoint, "https://", 8)))) {
+	if (c->endpoint && !s3_is_endpoint(c->endpoint)) {
 		free(s);
 		return -EINVAL;
 	}

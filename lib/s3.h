@@ -80,6 +80,7 @@ struct s3_read {
 };
 
 struct s3;
+bool s3_is_endpoint(const char *); /* a scheme, a host, a port: nothing before, nothing behind */
 int s3_new(struct s3 **, struct http *, const struct s3_config *);
 void s3_use(struct s3 *, const struct s3cred *); /* the access key, from now on */
 const char *s3_endpoint(const struct s3 *);

@@ -81,7 +81,7 @@ target_open(struct target **out, const struct target_config *config, const struc
 	if ((r = http_new(&t->http, config->loop, &http)) < 0)
 		die(EX_OSERR, r, "cannot start");
 	if ((r = s3_new(&t->s3, t->http, &s3)) == -EINVAL)
-		die(EX_USAGE, 0, "--endpoint %s: not http://HOST or https://HOST", dest->endpoint);
+		die(EX_USAGE, 0, "--endpoint %s: not http://HOST[:PORT] or https://HOST[:PORT]", dest->endpoint);
 	if (r < 0)
 		die(EX_OSERR, r, "cannot start");
 	push.s3 = t->s3;

@@ -24,6 +24,7 @@
 #include "recording.h"
 #include "report.h"
 #include "rungs.h"
+#include "s3.h"
 #include "sandbox.h"
 #include "sig.h"
 #include "store.h"
@@ -98,8 +99,8 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, 0, "which archive?  Give a folder, a playlist, s3://BUCKET/PREFIX, or - for a list on standard input");
 	if (bucket.addressing && strcmp(bucket.addressing, "path") && strcmp(bucket.addressing, "virtual"))
 		die(EX_USAGE, 0, "--addressing %s: neither path nor virtual", bucket.addressing);
-	if (bucket.endpoint && strncmp(bucket.endpoint, "http://", 7) && strncmp(bucket.endpoint, "https://", 8))
-		die(EX_USAGE, 0, "--endpoint %s: not http://HOST or https://HOST", bucket.endpoint);
+	if (bucket.endpoint && !s3_is_endpoint(bucket.endpoint))
+		die(EX_USAGE, 0, "--endpoint %s: not http://HOST[:PORT] or https://HOST[:PORT]", bucket.endpoint);
 	if (jobs < 0 || jobs > JOBS_MAX)
 		die(EX_USAGE, 0, "--jobs %d: not between 1 and %d", jobs, JOBS_MAX);
 	if (want_playlist && (sources[1] || !strcmp(*sources, "-")))
