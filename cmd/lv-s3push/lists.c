@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "m3u8.h"
 #include "m3u8refs.h"
 
 struct taking {
@@ -182,6 +183,20 @@ struct marking {
 	const struct objects *objects;
 };
 
+/* What is before the first gap, in the version that has gaps. */
+static void
+raise_version(struct marking *m, size_t before)
+{
+	static const char tag[] = "\n#EXT-X-VERSION:";
+	const char *at = memmem(m->text, before, tag, sizeof(tag) - 1), *digit = at ? at + sizeof(tag) - 1 : NULL;
+
+	if (!digit || digit[0] < '1' || digit[0] >= '0' + M3U8_GAPS || (digit[1] != '\n' && digit[1] != '\r'))
+		return;
+	buf_append(m->out, m->text, (size_t)(digit - m->text));
+	buf_u8(m->out, '0' + M3U8_GAPS);
+	m->at = (size_t)(digit + 1 - m->text);
+}
+
 static int
 on_mark(void *ctx, const struct m3u8_ref *ref)
 {
@@ -192,6 +207,8 @@ on_mark(void *ctx, const struct m3u8_ref *ref)
 	if (!ref->segment || m3u8_resolve(path, sizeof(path), m->path, ref->uri, ref->len) <= 0 ||
 		!(ob = objects_find(m->objects, path)) || !ob->lost || ob->stored)
 		return 0;
+	if (!m->at)
+		raise_version(m, ref->line);
 	buf_append(m->out, m->text + m->at, ref->line - m->at);
 	m->at = ref->line;
 	return buf_printf(m->out, "#EXT-X-GAP\n");

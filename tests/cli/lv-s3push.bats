@@ -202,6 +202,7 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 }
 
 @test "configuration errors in words, and their statuses" {
+	local url
 	segment live/a/720p/1.ts
 	AWS_SECRET_ACCESS_KEY=wrong run -77 --separate-stderr once
 	[ "$stderr" = "lv-s3push: the secret of access key lvkey is wrong" ]
@@ -221,6 +222,10 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	run -64 lv-s3push --root root
 	run -64 lv-s3push --root root --dest http://x
 	run -64 once --jobs 0
+	for url in http:// ftp://host https://user@host https://host/path 'https://host?x'; do
+		run -64 --separate-stderr lv-s3push --root root --dest "s3://$B" --endpoint "$url"
+		[ "$stderr" = "lv-s3push: --endpoint $url: not http://HOST[:PORT] or https://HOST[:PORT]" ]
+	done
 	ROOTED=none run -66 once
 }
 
@@ -347,10 +352,14 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	stored live/a/720p/1.ts
 	watch
 	segment live/a/720p/3.ts
-	playlist live/a/720p/index.m3u8 1.ts 2.ts 3.ts
+	playlist live/a/720p/old.m3u8 1.ts 2.ts 3.ts 4.ts
+	sed '1a #EXT-X-VERSION:3' root/live/a/720p/old.m3u8 >new && mv new root/live/a/720p/index.m3u8
 	wait_event events 20 '.event == "object.lost" and .path == "live/a/720p/2.ts"'
 	pushed live/a/720p/index.m3u8
-	s3 GET "$B/live/a/720p/index.m3u8" | diff - <(sed '/^2.ts/i #EXT-X-GAP' root/live/a/720p/index.m3u8)
+	pushed live/a/720p/old.m3u8
+	s3 GET "$B/live/a/720p/index.m3u8" | diff - <(sed '/^[24].ts/i #EXT-X-GAP
+		s/VERSION:3/VERSION:8/' root/live/a/720p/index.m3u8)
+	s3 GET "$B/live/a/720p/old.m3u8" | diff - <(sed '/^[24].ts/i #EXT-X-GAP' root/live/a/720p/old.m3u8)
 }
 
 @test "one process a destination; a backlog that nobody pushes is named" {
