@@ -103,6 +103,27 @@ hide(struct room *r, struct line *l)
 }
 
 static void
+unpin(struct room *r)
+{
+	free(r->pin);
+	r->pin = NULL;
+}
+
+/* A message, and where it is pinned: what is taken away is not shown there either. */
+static void
+hide_message(struct room *r, struct line *l)
+{
+	uint64_t n;
+
+	hide(r, l);
+	for (n = r->head; n > r->first && line_at(r, n - 1) != l; n--)
+		if (line_at(r, n - 1)->kind == CHAT_PIN && !chat_id_order(line_at(r, n - 1)->shows, l->id))
+			hide(r, line_at(r, n - 1));
+	if (!chat_id_order(r->pin_id, l->id))
+		unpin(r);
+}
+
+static void
 hide_user(struct room *r, const char *user) /* NULL: everybody */
 {
 	uint64_t n;
@@ -110,6 +131,8 @@ hide_user(struct room *r, const char *user) /* NULL: everybody */
 	for (n = r->first; n < r->head; n++)
 		if (is_personal(line_at(r, n)->kind) && (!user || !strcmp(line_at(r, n)->user, user)))
 			hide(r, line_at(r, n));
+	if (!user || !strcmp(r->pin_user, user))
+		unpin(r);
 }
 
 static int
@@ -152,7 +175,7 @@ static int
 apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 {
 	const char *user = field(o, "user"), *role = field(o, "role");
-	const json_t *message;
+	const json_t *message = json_object_get(o, "message");
 	struct chat_id target;
 	int links;
 	struct line *l;
@@ -164,7 +187,7 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 	case CHAT_DENY:
 		if (chat_id_read(&target, field(o, kind == CHAT_MESSAGE ? "held" : "target")) == 0 &&
 			(l = room_line(r, target)) && (kind == CHAT_DELETE || l->kind == CHAT_HELD)) {
-			hide(r, l);
+			hide_message(r, l);
 			r->denied = kind == CHAT_DENY ? l : NULL;
 		}
 		return 0;
@@ -195,10 +218,11 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 		return 0;
 	case CHAT_PIN:
 	case CHAT_UNPIN:
-		free(r->pin);
-		r->pin = NULL;
-		if (kind == CHAT_PIN && (message = json_object_get(o, "message")))
+		unpin(r);
+		if (kind == CHAT_PIN && chat_id_read(&r->pin_id, field(message, "id")) == 0) {
 			r->pin = json_dumps(message, JSON_COMPACT);
+			snprintf(r->pin_user, sizeof(r->pin_user), "%s", field(message, "user"));
+		}
 		return 0;
 	default:
 		return 0;
@@ -208,6 +232,7 @@ apply_effect(struct room *r, enum chat_kind kind, const json_t *o)
 static struct line *
 line_make(struct chat_id id, enum chat_kind kind, const json_t *o, const char *body, size_t n)
 {
+	const json_t *whose = kind == CHAT_PIN ? json_object_get(o, "message") : o;
 	uint8_t head[FRAME_HEAD];
 	char text[CHAT_ID_TEXT], start[CHAT_ID_TEXT + 16];
 	size_t len = (size_t)snprintf(start, sizeof(start), "{\"id\":\"%s\",", chat_id_text(text, id));
@@ -220,7 +245,9 @@ line_make(struct chat_id id, enum chat_kind kind, const json_t *o, const char *b
 	l->kind = kind;
 	l->head = h;
 	l->size = h + len + n - 1; /* and a NUL behind */
-	snprintf(l->user, sizeof(l->user), "%s", field(o, "user"));
+	snprintf(l->user, sizeof(l->user), "%s", field(whose, "user"));
+	if (kind == CHAT_PIN)
+		chat_id_read(&l->shows, field(whose, "id"));
 	if (kind == CHAT_MESSAGE)
 		l->said = table_hash(field(o, "text"), strlen(field(o, "text")));
 	l->ref = room_ref(l->user, field(o, "ref"));

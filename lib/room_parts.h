@@ -11,7 +11,8 @@ struct line {
 	enum chat_kind kind;
 	bool dead;
 	uint64_t said, ref; /* hashes of the text, and of person and ref; 0: none */
-	char user[TICKET_USER_MAX + 1];
+	struct chat_id shows;  /* of a pin: the message that is in it */
+	char user[TICKET_USER_MAX + 1]; /* whose it is; of a pin: that message's */
 	size_t head, size; /* bytes before the payload, and in all */
 	uint8_t frame[];
 };
@@ -31,6 +32,8 @@ struct room {
 	struct table bans;
 	struct chat_modes modes;
 	char *pin; /* the pinned message, JSON; NULL: none */
+	struct chat_id pin_id;
+	char pin_user[TICKET_USER_MAX + 1];
 	size_t held;         /* how many wait */
 	uint64_t secret_end; /* after the last line that is not for everybody */
 	struct line *denied; /* by the newest entry; NULL: none */
@@ -59,7 +62,7 @@ is_said(enum chat_kind kind)
 static inline bool
 is_personal(enum chat_kind kind)
 {
-	return is_said(kind) || kind == CHAT_HELD;
+	return is_said(kind) || kind == CHAT_HELD || kind == CHAT_PIN;
 }
 
 /* For moderators only. */

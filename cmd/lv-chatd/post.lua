@@ -17,18 +17,27 @@ if max > 0 then
 	redis.call('PEXPIRE', KEYS[2], math.max(window, pause, 1))
 end
 local kind, said = ARGV[4], { message = 1, emote = 1, sub = 1, gift = 1, raid = 1, held = 1 }
-local function hide(user)
-	for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
-		if said[e[2][6]] and (not user or e[2][4] == user) then redis.call('XDEL', KEYS[1], e[1]) end
+-- Of one message, or of a person, or all: the entries, and the pins that show them.
+local function hide(id, user)
+	local function goes(i, u) return i == id or u == user or not (id or user) end
+	local function shows(pin)
+		local m = cjson.decode(pin).message
+		return m and goes(m.id, m.user)
 	end
+	for _, e in ipairs(redis.call('XRANGE', KEYS[1], id or '-', '+')) do
+		local is = e[2][6]
+		if said[is] and goes(e[1], e[2][4]) or is == 'pin' and shows(e[2][2]) then redis.call('XDEL', KEYS[1], e[1]) end
+	end
+	local pin = redis.call('HGET', KEYS[3], 'pin')
+	if pin and shows(pin) then redis.call('HDEL', KEYS[3], 'pin') end
 end
 if kind == 'approve' or kind == 'deny' then
 	if redis.call('XDEL', KEYS[1], ARGV[8]) == 0 then return -1 end
 	if kind == 'approve' then kind = 'message' end
-elseif kind == 'delete' then redis.call('XDEL', KEYS[1], ARGV[8])
+elseif kind == 'delete' then hide(ARGV[8])
 elseif kind == 'ban' or kind == 'timeout' then
 	redis.call('HSET', KEYS[4], ARGV[8], ARGV[2])
-	hide(ARGV[8])
+	hide(nil, ARGV[8])
 elseif kind == 'unban' then redis.call('HDEL', KEYS[4], ARGV[8])
 elseif kind == 'clear' then hide()
 elseif kind == 'modes' or kind == 'pin' then redis.call('HSET', KEYS[3], kind, ARGV[2])

@@ -673,6 +673,13 @@ async def modes():
     await mod.accepted(type="unpin")
     assert "pin" not in (await Client.enter(s)).joined
     await mod.refused("message_unknown", type="pin", id=p["id"])
+    for away in ({"type": "delete", "id": m["id"]}, {"type": "clear"}, {"type": "ban", "user": "3"}):
+        if away["type"] != "delete":
+            m = await sub.accepted(type="message", text="e" + away["type"])
+        await mod.accepted(type="pin", id=m["id"])
+        await mod.accepted(**away)
+        assert "pin" not in (await Client.enter(s)).joined, away
+    m = await viewer.accepted(type="message", text="to be answered")
     answer = await viewer.accepted(type="message", text="e", reply=m["id"])
     same(answer["reply"], m["id"])
     await viewer.refused("message_unknown", type="message", text="f", reply="1-1")
@@ -861,11 +868,21 @@ async def boxes():
     await new.get("unban")
     await mod.accepted(type="delete", id=p["id"])
     await new.get("delete")
+    assert "pin me" not in r.call("xrange", "stream_chat:alice", "-", "+") + r.call("hgetall", "chat_state:alice")
     d = await Server.start("--redis", "unix:" + r.socket)
     fresh = await Client.enter(d)
-    await mod.accepted(type="message", text="first seen")
+    assert "pin" not in fresh.joined, fresh.joined
+    said = await mod.accepted(type="message", text="first seen")
     same(await fresh.texts(1), ["first seen"])
-    same(r.call("xlen", "stream_chat:alice"), "7")
+    same(r.call("xlen", "stream_chat:alice"), "6")
+    for away in ({"type": "ban", "user": "9"}, {"type": "clear"}):
+        await mod.accepted(type="pin", id=said["id"])
+        assert "first seen" in r.call("hget", "chat_state:alice", "pin")
+        await mod.accepted(**away)
+        assert "first seen" not in r.call("xrange", "stream_chat:alice", "-", "+")
+        same(r.call("hexists", "chat_state:alice", "pin"), "0")
+        if away["type"] == "ban":
+            said = await mod.accepted(type="message", text="first seen")
     # viewers of all boxes
     while (await late.get("viewers"))["count"] < 8:
         pass

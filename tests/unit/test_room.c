@@ -256,6 +256,49 @@ moderating(void **state)
 	room_free(&r);
 }
 
+static const char *
+pinned(const struct room *r)
+{
+	static char text[500];
+	struct json j;
+
+	json_begin(&j, text, sizeof(text));
+	room_say_pin(r, &j);
+	json_end(&j);
+	return text;
+}
+
+#define PIN(id, user) "{\"type\":\"pin\",\"target\":\"" id "\",\"message\":{\"id\":\"" id "\",\"user\":\"" user "\"}}"
+
+/* What is taken away is not pinned any more, nor are entries left that show it. */
+static void
+pinning(void **state)
+{
+	struct room *r = room_of(6);
+
+	(void)state;
+	apply(r, 2000, PIN("1002-0", "2"));
+	apply(r, 2001, PIN("1001-0", "1"));
+	assert_string_equal(pinned(r), "{\"pin\":{\"id\":\"1001-0\",\"user\":\"1\"}}");
+	apply(r, 2002, "{\"type\":\"delete\",\"target\":\"1002-0\"}");
+	expect_text(r, 0, 0, "m0 m1 m3 m4 m5 pin delete");
+	assert_string_not_equal(pinned(r), "{}");
+	apply(r, 2003, "{\"type\":\"delete\",\"target\":\"1001-0\"}");
+	expect_text(r, 0, 0, "m0 m3 m4 m5 delete delete");
+	assert_string_equal(pinned(r), "{}");
+	apply(r, 2004, PIN("1003-0", "0"));
+	apply(r, 2005, "{\"type\":\"ban\",\"user\":\"1\",\"role\":\"mod\"}");
+	assert_string_not_equal(pinned(r), "{}");
+	apply(r, 2006, "{\"type\":\"timeout\",\"user\":\"0\",\"until\":1,\"role\":\"mod\"}");
+	expect_text(r, 0, 0, "m5 delete delete ban timeout");
+	assert_string_equal(pinned(r), "{}");
+	apply(r, 2007, PIN("1005-0", "2"));
+	apply(r, 2008, "{\"type\":\"clear\"}");
+	expect_text(r, 0, 0, "delete delete ban timeout clear");
+	assert_string_equal(pinned(r), "{}");
+	room_free(&r);
+}
+
 static void
 forgetting(void **state)
 {
@@ -583,6 +626,7 @@ main(void)
 		cmocka_unit_test(tables),
 		cmocka_unit_test(reading),
 		cmocka_unit_test(moderating),
+		cmocka_unit_test(pinning),
 		cmocka_unit_test(forgetting),
 		cmocka_unit_test(judging),
 		cmocka_unit_test(composing),
