@@ -139,6 +139,56 @@ said() { [ "$(talk)" = "$1" ]; }
 	[ "$status" != 0 ]
 }
 
+@test "a pinned message is above the others, for newcomers too, until it is unpinned or taken away" {
+	local id
+	pinned() { [ "$(in_page 'document.getElementById("pin").hidden ? "" : document.getElementById("pinned").textContent')" = "$1" ]; }
+	ann() { lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" "$@"; }
+	pinnable() { echo '{"type":"message","text":"read <b>this"}' | ann "do" demo | jq -r .id; }
+	id=$(pinnable)
+	ann pin demo "$id" >/dev/null
+	eventually 10 pinned 'Ann: read <b>this'
+	as ann
+	eventually 10 pinned 'Ann: read <b>this'
+	in_page '(document.getElementById("unpin").click(), 0)' >/dev/null
+	eventually 10 pinned ''
+	ann pin demo "$id" >/dev/null
+	eventually 10 pinned 'Ann: read <b>this'
+	ann delete demo "$id" >/dev/null
+	eventually 10 pinned ''
+	as ann
+	pinned ''
+}
+
+@test "what is taken away is not shown by those who answered it either" {
+	local id
+	local at=(lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann")
+	quote() { in_page '[...document.querySelectorAll("#talk .said .reply")].pop()?.textContent'; }
+	quotes() { [ "$(quote)" = "$1" ]; }
+	id=$(echo '{"type":"message","text":"unsayable"}' | "${at[@]}" "do" demo | jq -r .id)
+	jq -nc --arg id "$id" '{type: "message", text: "oh", reply: $id}' | "${at[@]}" "do" demo >/dev/null
+	eventually 10 quotes '↪ unsayable'
+	"${at[@]}" delete demo "$id" >/dev/null
+	eventually 10 quotes '↪ …'
+	[[ $(in_page 'document.body.textContent') != *unsayable* ]]
+}
+
+@test "a page that is loaded anew says what is new; what was not taken is there to be said again" {
+	local text
+	tell() { in_page "(document.getElementById('text').value = '$1', document.getElementById('send').click(), 0)" >/dev/null; }
+	for text in "before the reload" "after it"; do
+		as eve
+		tell "$text"
+		last_is() { [[ $(talk) == *"Eve: $text" ]]; }
+		eventually 10 last_is
+	done
+	tell "$(printf 'a\u202eb')"
+	eventually 10 page_is 'document.getElementById("hint").textContent.includes("characters") && document.getElementById("text").value == "a\u202eb"'
+	in_page '(document.getElementById("text").value = "", 0)' >/dev/null
+	# the colour of a person is always the same, and another's is another
+	[ "$(in_page 'new Set([...document.querySelectorAll("#talk .said")].filter((l) => l.dataset.user == "5").map((l) => l.querySelector("b").style.color)).size')" = 1 ]
+	[ "$(in_page 'new Set([...document.querySelectorAll("#talk .said")].map((l) => l.querySelector("b").style.color)).size')" -gt 1 ]
+}
+
 @test "slow mode: the button counts down after one's own message" {
 	as eve
 	lv-chat --url "ws://127.0.0.1:$CHAT" --token-file "$DIR/ann" modes demo slow=3 >/dev/null

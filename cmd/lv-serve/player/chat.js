@@ -2,11 +2,13 @@
 import { notify, socket_of, take_token } from '/player/notify.js';
 
 const KEEP = 300; // lines on the page
+const AGAIN_MS = 60000; // what was said before a connection broke is said again on the next, if it is not older
 const QUIET_MS = 10000; // after so long without a word a connection may be dead and not know it
 const $ = (id) => document.getElementById(id);
 
 const lines = new Map(); // by the message's id
 const broken = new Set(); // pictures of emotes that do not come
+const unanswered = new Map(); // what was said here, by its ref
 const queue = [];        // what the next frame of the screen shows
 let address = '';
 let socket = null;
@@ -16,6 +18,8 @@ let me = null;
 let failures = 0;
 let chosen = null; // the message whose buttons are shown
 let answering = '';
+let pinned = null; // the message
+const page = Math.random().toString(36).slice(2); // so that refs are not those of the page before a reload
 let ref = 0;
 let drawn = 0;
 let slow = 0; // seconds between two messages of a viewer
@@ -78,6 +82,12 @@ function plain(line) {
 	return [...line.querySelector('.text').childNodes].map((n) => n.alt ?? n.textContent).join('');
 }
 
+function quote_of(id) {
+	const quote = element('small', 'reply', `↪ ${plain(lines.get(id))}`);
+	quote.dataset.of = id;
+	return quote;
+}
+
 function line_of(m) {
 	if (happened[m.type])
 		return element('li', 'happened', happened[m.type](m));
@@ -85,7 +95,7 @@ function line_of(m) {
 	const name = element('b', '', m.name ?? m.user);
 	name.style.setProperty('color', colour(m.user));
 	if (m.reply && lines.has(m.reply))
-		line.append(element('small', 'reply', `↪ ${plain(lines.get(m.reply))}`));
+		line.append(quote_of(m.reply));
 	for (const badge of [m.role, m.tier && 'sub', ...m.badges ?? []])
 		if (badge && badge !== 'viewer')
 			line.append(element('span', 'mark', badge));
@@ -103,17 +113,33 @@ function take_away(line) {
 		choose(null);
 }
 
+// Does it take away what this person said under this id?
+function takes(m, id, user) {
+	switch (m.type) {
+	case 'delete':
+		return id === m.target;
+	case 'ban': case 'timeout':
+		return user === m.user;
+	default: // what is no longer known may have been taken away
+		return m.type === 'clear' || m.type === 'missed';
+	}
+}
+
+function moderate(m) {
+	for (const line of [...$('talk').children].filter((l) => takes(m, l.dataset.id, l.dataset.user))) {
+		for (const quote of $('talk').querySelectorAll('.reply'))
+			if (quote.dataset.of === line.dataset.id)
+				quote.textContent = '↪ …';
+		take_away(line);
+	}
+}
+
 function show() {
 	drawn = 0;
 	const talk = $('talk');
 	const low = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 60;
 	for (const m of queue.splice(0)) {
-		if (m.type === 'delete')
-			lines.has(m.target) && take_away(lines.get(m.target));
-		else if (m.type === 'clear')
-			[...talk.children].forEach(take_away);
-		else if (m.type === 'ban' || m.type === 'timeout')
-			[...talk.children].filter((l) => l.dataset.user === m.user).forEach(take_away);
+		moderate(m);
 		if (m.type !== 'delete')
 			talk.append(line_of(m));
 	}
@@ -127,8 +153,9 @@ function show() {
 function later(m) {
 	queue.push(m);
 	if (queue.length > 2 * KEEP) // nobody looks at this page
-		queue.splice(0, KEEP);
-	drawn ||= requestAnimationFrame(show);
+		show();
+	else
+		drawn ||= requestAnimationFrame(show);
 }
 
 // For moderators: what waits for them, each with its own two buttons.
@@ -160,8 +187,9 @@ function hint(text) {
 }
 
 function pin(m) {
+	pinned = m ?? null;
 	$('pin').hidden = !m;
-	$('pin').textContent = m ? `${m.name ?? m.user}: ${m.text}` : '';
+	$('pinned').replaceChildren(...!m ? [] : happened[m.type] ? [happened[m.type](m)] : [`${m.name ?? m.user}: `, text_of(m)]);
 }
 
 function modes(m) {
@@ -184,10 +212,39 @@ function wait(ms) {
 	tick();
 }
 
+// What was not taken is there to be said again.
+function give_back(o) {
+	if ($('text').value)
+		return;
+	$('text').value = o.text;
+	answering = o.reply ?? '';
+}
+
+function answered(m) {
+	const o = unanswered.get(m.ref);
+	unanswered.delete(m.ref);
+	if (o && (m.type === 'slowmode' || m.type === 'notice') && m.notice !== 'held' && m.notice !== 'duplicate')
+		give_back(o);
+}
+
+// It is not known whether these arrived; the server takes each once.
+function say_again() {
+	for (const o of unanswered.values()) {
+		if (Date.now() - o.at < AGAIN_MS) {
+			socket.send(o.said);
+			continue;
+		}
+		unanswered.delete(o.ref);
+		give_back(o);
+	}
+}
+
 function heard(m) {
 	heard_at = Date.now();
 	if (m.id && m.type !== 'notice' && m.type !== 'held') // those may be older than what follows
 		offset = m.id;
+	if (m.ref)
+		answered(m);
 	switch (m.type) {
 	case 'joined':
 		failures = 0;
@@ -206,6 +263,7 @@ function heard(m) {
 		$('chat').dataset.role = m.role ?? 'viewer';
 		$('text').disabled = $('send').disabled = false;
 		$('text').placeholder = `Say something, ${m.name ?? m.user}`;
+		say_again();
 		break;
 	case 'viewers':
 		$('watching').textContent = m.count;
@@ -225,7 +283,7 @@ function heard(m) {
 		modes(m);
 		break;
 	case 'pin':
-		pin(m.pin ?? m);
+		pin(m.message);
 		break;
 	case 'unpin':
 		pin(null);
@@ -238,8 +296,9 @@ function heard(m) {
 		break;
 	case 'message': case 'emote': case 'delete': case 'clear': case 'ban': case 'timeout': case 'sub': case 'gift': case 'raid':
 		if ($('held').childElementCount)
-			unhold((l) => m.type === 'clear' || l.dataset.id === m.held ||
-				((m.type === 'ban' || m.type === 'timeout') && l.dataset.user === m.user));
+			unhold((l) => l.dataset.id === m.held || takes(m, l.dataset.id, l.dataset.user));
+		if (pinned && takes(m, pinned.id, pinned.user))
+			pin(null);
 		if (slow > 0 && me?.role === 'viewer' && m.user === me.user && (m.type === 'message' || m.type === 'emote') && Date.now() - m.ts < 2000)
 			wait(m.ts + slow * 1000 - Date.now());
 		later(m);
@@ -280,8 +339,12 @@ function awake() {
 }
 
 function say(o) {
-	if (socket?.readyState === WebSocket.OPEN)
-		socket.send(JSON.stringify({ ...o, ref: String(++ref) }));
+	const asked = { ...o, ref: `${page}-${++ref}` };
+	if (socket?.readyState !== WebSocket.OPEN)
+		return;
+	if (o.type === 'message')
+		unanswered.set(asked.ref, { ...asked, said: JSON.stringify(asked), at: Date.now() });
+	socket.send(JSON.stringify(asked));
 }
 
 function choose(line) {
@@ -292,7 +355,11 @@ function choose(line) {
 }
 
 const acts = {
-	reply: () => { answering = chosen.dataset.id; $('text').focus(); },
+	reply: () => {
+		answering = chosen.dataset.id;
+		hint(`An answer to ${chosen.querySelector('b').textContent}`);
+		$('text').focus();
+	},
 	delete: () => say({ type: 'delete', id: chosen.dataset.id }),
 	pin: () => say({ type: 'pin', id: chosen.dataset.id }),
 	timeout: () => say({ type: 'timeout', user: chosen.dataset.user, seconds: 600 }),
@@ -330,6 +397,7 @@ function wire() {
 			choose(null);
 		}
 	});
+	$('unpin').addEventListener('click', () => say({ type: 'unpin' }));
 	$('held').addEventListener('click', (event) => {
 		const type = event.target.dataset.act;
 		if (type)
