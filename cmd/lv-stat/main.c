@@ -16,6 +16,7 @@
 #include "file.h"
 #include "merge.h"
 #include "metricsd.h"
+#include "notify.h"
 #include "opt.h"
 #include "show.h"
 #include "sig.h"
@@ -48,7 +49,7 @@ static struct {
 	bool skipping, ended, last; /* ended: the events; last: the round that is under way */
 	int status;
 	ev_io input, keys;
-	ev_timer round;
+	ev_timer round, alive;
 	ev_signal term, intr, winch, stop;
 } self;
 
@@ -223,6 +224,15 @@ on_tick(struct ev_loop *loop, ev_timer *w, int events)
 	ask();
 }
 
+static void
+on_alive(struct ev_loop *loop, ev_timer *w, int events)
+{
+	(void)loop;
+	(void)w;
+	(void)events;
+	notify_tick(clock_mono_ms());
+}
+
 /* ---- people ---- */
 
 static void
@@ -354,7 +364,11 @@ run(void)
 	if (!once || self.last)
 		ev_timer_start(self.loop, &self.round);
 	metricsd_start(self.loop);
+	notify_ready();
+	ev_timer_init(&self.alive, on_alive, 1, 1);
+	ev_timer_start(self.loop, &self.alive);
 	ev_run(self.loop, 0);
+	notify_stopping();
 	if (self.way == SCREEN)
 		screen_close();
 	if (textfile && !once) /* figures that nobody keeps up are none */

@@ -65,6 +65,10 @@ lives() {
 	start lv-s3push --root root --dest s3://b/p --endpoint http://127.0.0.1:9 --credentials s3
 	lives reload
 }
+@test "lv-stat: ready, alive, stopping" {
+	start lv-stat --metrics 127.0.0.1:0 --interval-ms 60000 "$PWD"
+	lives
+}
 @test "a credential that systemd hands over may have the bits of its ACL's mask, a file elsewhere not" {
 	mkdir root credentials
 	mkdir root/live
