@@ -225,13 +225,14 @@ picture() {
 		-c:a aac -b:a 128k -f flv "rtmp://127.0.0.1:$(port_of rtmp-accept)/live/$(cat "$LV_HOME/$name.key")"
 }
 
-# The port that a server says it listens on, once it does.
+# port_of SERVER [PID]: the port that it says it listens on, once it does; it has ended when that process has.
 port_of() {
 	local port tries
 	for ((tries = 0; tries < 200; tries++)); do
 		port=$(jq -r "select(.event == \"server.ready\" and .src == \"$1\" and .proto != \"metrics\").port" \
 			"$LV_HOME/events.ndjson" 2>/dev/null | tail -n 1)
 		[ -z "$port" ] || { echo "$port"; return; }
+		[ -z "${2:-}" ] || kill -0 "$2" 2>/dev/null || return 1
 		sleep 0.05
 	done
 	say "$1 does not answer"
@@ -293,8 +294,11 @@ run() {
 	fi
 	[ -s "$LV_HOME/chat.secret" ] || (umask 077 && head -c 32 /dev/urandom | base64 >"$LV_HOME/chat.secret")
 	start door
+	port_of rtmp-accept "$!" >/dev/null || exit 69 # it has said why
 	start chat
+	port_of lv-chatd "$!" >/dev/null || exit 69
 	start origin
+	port_of lv-serve "$!" >/dev/null || exit 69
 	start recorder
 	start figures
 	rm -f "$LV_HOME/.s3/url"
@@ -405,6 +409,8 @@ down() {
 	flock -w 60 "$LV_HOME/run/up.lock" true || { say "process $pid does not end"; return 75; }
 }
 
+usage() { sed -n 's/^#   //p' "$self"; }
+
 case ${1:-} in
 deps) deps "${2:-}" ;;
 up | demo)
@@ -412,7 +418,10 @@ up | demo)
 	shift
 	while (($#)); do
 		case $1 in
-		--s3) export LV_S3=${2:?--s3: where to} && shift 2 ;;
+		--s3)
+			[ -n "${2:-}" ] || { say "$what --s3: where to? s3://BUCKET/PREFIX, or local"; exit 64; }
+			export LV_S3=$2 && shift 2
+			;;
 		--s3=*) export LV_S3=${1#*=} && shift ;;
 		--postgres=*) export LV_DB=${1#*=} && shift ;;
 		--redis=*) export LV_REDIS=${1#*=} && shift ;;
@@ -429,5 +438,6 @@ up | demo)
 	;;
 run) run "${2:-up}" ;;
 stream | status | down) "$1" ;;
-*) sed -n 's/^#   //p' "$self" >&2; exit 64 ;;
+-h | --help) usage ;;
+*) usage >&2; exit 64 ;;
 esac

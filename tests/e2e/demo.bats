@@ -59,6 +59,29 @@ nothing_left() { ! of_ours; }
 	[ -z "$stderr" ]
 }
 
+@test "a port that is taken, an option without its value: said, and nothing is left running" {
+	local port
+	python3 -c 'import signal, socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); signal.pause()' \
+		>"$BATS_TEST_TMPDIR/port" 3>&- &
+	local taker=$!
+	eventually 20 test -s "$BATS_TEST_TMPDIR/port"
+	port=$(cat "$BATS_TEST_TMPDIR/port")
+	for what in RTMP CHAT HTTP; do
+		run -69 env "LV_${what}_PORT=$port" "$ROOT/pipelines.sh" up
+		[[ $output == *"cannot listen on 127.0.0.1:$port: Address already in use"* ]]
+		[[ $output != *"Watch at"* ]]
+		nothing_left
+	done
+	kill "$taker"
+	run -64 "$ROOT/pipelines.sh" up --s3
+	[[ $output == *"--s3: where to?"* ]]
+	run -64 "$ROOT/pipelines.sh" up --nonsense
+	run -64 --separate-stderr "$ROOT/pipelines.sh"
+	[ -z "$output" ]
+	run -0 --separate-stderr "$ROOT/pipelines.sh" --help
+	[[ $output == *"pipelines.sh up "* ]]
+}
+
 @test "a server of the demo that is killed is back within seconds, and the broadcast goes on" {
 	"$ROOT/pipelines.sh" demo >"$BATS_TEST_TMPDIR/said" 2>&1 </dev/null 3>&- &
 	local demo=$! victim before
