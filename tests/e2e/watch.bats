@@ -130,6 +130,37 @@ teardown_file() {
 	screen 390 844
 }
 
+@test "a picture that cannot be decoded, before the first was shown: it plays as soon as one can" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	cd "$BATS_TEST_TMPDIR"
+	ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=15 -t 24 -c:v libx264 -preset ultrafast -g 30 -f flv torn.flv
+	# In the first three seconds all but the key frames are torn: one segment, at whose beginning it starts.
+	python3 -c '
+d = open("torn.flv", "rb").read()
+parts, at = [d[:13], b""], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    tag, late = d[at:at + n], int.from_bytes(d[at + 4:at + 7], "big") >= 3000
+    if tag[0] == 9 and tag[11] == 0x27 and not late:
+        body = tag[11:16] + b"\0\0\0\x0a\x41" + b"\xff" * 9
+        tag = b"\x09" + len(body).to_bytes(3, "big") + tag[4:11] + body + (11 + len(body)).to_bytes(4, "big")
+    parts[late] += tag
+    at += n
+for i in 0, 1:
+    open("torn%d" % i, "wb").write(parts[i])'
+	mkfifo in
+	lv-segment --dir "$LV_HOME/live/torn" --events cut <in 3>&- &
+	echo $! >>"$DIR/pids"
+	exec 9>in
+	cat torn0 >&9
+	wait_event cut 10 '.event=="playlist.written"' >/dev/null
+	go "$URL/watch/torn"
+	eventually 20 page_is 'document.body.dataset.state == "stalled"'
+	cat torn1 >&9
+	eventually 40 page_is 'document.body.dataset.state == "playing" && document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 30'
+	exec 9>&-
+}
+
 @test "without hls.js the browser plays by itself" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
 	driver POST /goog/cdp/execute '{"cmd":"Network.enable","params":{}}' >/dev/null

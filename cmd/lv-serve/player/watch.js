@@ -100,6 +100,27 @@ async function connect() {
 		state('unsupported');
 }
 
+// A picture that cannot be decoded: all begins anew behind it, once a connection. It does not play by itself then.
+function broken() {
+	if (hls.mended && broadcast)
+		state('unsupported');
+	else if (hls.mended)
+		retry('stalled');
+	else {
+		hls.mended = true;
+		hls.recoverMediaError();
+		state('stalled');
+		if (wanted)
+			play();
+		give_time();
+	}
+}
+
+function give_time() {
+	clearTimeout(stuck);
+	stuck = setTimeout(() => { if (!broadcast && page.dataset.state === 'stalled') retry('stalled'); }, 3 * RETRY_MS);
+}
+
 function attach() {
 	stop();
 	hls = new Hls({
@@ -117,10 +138,9 @@ function attach() {
 	hls.on(Hls.Events.ERROR, (_, error) => {
 		if (!error.fatal)
 			return;
-		if (error.type === Hls.ErrorTypes.MEDIA_ERROR && hls.recoverable !== false) {
-			hls.recoverable = false; // once a connection
-			hls.recoverMediaError();
-		} else
+		if (error.type === Hls.ErrorTypes.MEDIA_ERROR)
+			broken();
+		else
 			retry(error.response?.code === 404 ? 'offline' : 'unreachable');
 	});
 	hls.loadSource(master);
@@ -134,7 +154,16 @@ function recording() {
 		hls = new Hls({ backBufferLength: 30 });
 		hls.on(Hls.Events.MANIFEST_PARSED, () => quality(hls.levels));
 		hls.on(Hls.Events.LEVEL_SWITCHED, () => quality(hls.levels));
-		hls.on(Hls.Events.ERROR, (_, error) => { if (error.fatal) state('gone'); });
+		hls.on(Hls.Events.ERROR, (_, error) => {
+			if (!error.fatal)
+				return;
+			if (error.type === Hls.ErrorTypes.NETWORK_ERROR && hls.levels.length) // there is one: what is buffered plays on
+				setTimeout(() => hls.startLoad(), RETRY_MS);
+			else if (error.type === Hls.ErrorTypes.MEDIA_ERROR)
+				broken();
+			else
+				state('gone');
+		});
 		hls.loadSource(list);
 		hls.attachMedia(video);
 	} else {
@@ -260,11 +289,16 @@ video.addEventListener('waiting', () => {
 	if (page.dataset.state === 'playing')
 		state('stalled');
 	// A browser's own HLS stays in the quality it plays when that one has gaps; the list it has then has another.
-	clearTimeout(stuck);
-	stuck = setTimeout(() => { if (!hls && !broadcast && page.dataset.state === 'stalled') retry('stalled'); }, 3 * RETRY_MS);
+	if (!hls)
+		give_time();
 });
 video.addEventListener('ended', () => { if (!broadcast) retry('offline'); });
-video.addEventListener('error', () => { if (!hls && !broadcast && video.getAttribute('src')) retry('unreachable'); });
+video.addEventListener('error', () => {
+	if (hls) // which would notice it with the next segment only
+		broken();
+	else if (!broadcast && video.getAttribute('src'))
+		retry('unreachable');
+});
 video.addEventListener('click', toggle);
 for (const event of ['play', 'pause'])
 	video.addEventListener(event, () => {
