@@ -270,7 +270,9 @@ foreign_new(struct foreign **out, const void *begin, size_t n, foreign_read_fn *
 	int r = -ENOMEM;
 
 	*out = NULL;
-	snprintf(why, FOREIGN_WHY, "it is no media that libavformat knows");
+	snprintf(why, FOREIGN_WHY, "%s", n >= 8 && !memcmp((const char *)begin + 4, "ftyp", 4)
+		? "an MP4 has to begin with its index: \"ffmpeg -i FILE -c copy -f flv -\" sends it in order"
+		: "it is no media that libavformat knows");
 	if (!f)
 		return -ENOMEM;
 	f->read = read_more;

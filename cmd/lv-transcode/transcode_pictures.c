@@ -7,9 +7,12 @@
 void
 transcode_lose(struct transcode *t, int r, const char *what)
 {
+	char why[AV_ERROR_MAX_STRING_SIZE];
+
 	t->lost++;
+	av_strerror(r, why, sizeof(why));
 	if (!t->told_lost)
-		warning(0, "%s cannot be used (error %d): left out", what, r);
+		warning(0, "%s cannot be used: %s; left out", what, why);
 	t->told_lost = true;
 }
 

@@ -263,6 +263,9 @@ open("odd.flv", "wb").write(out)'
 		frames out.flv.source.mkv a | diff <(frames "$IN/in.flv" a) - >/dev/null || [ "$f" = mpegts ]
 		times out.flv.source.mkv v | diff <(times out.flv.r.mkv v) -
 	done
+	ffmpeg -nostdin -v error -i "$IN/in.flv" -c copy late.mp4
+	run -65 --separate-stderr lv-transcode --rung source <late.mp4
+	[[ $stderr == "lv-transcode: cannot take standard input: an MP4 has to begin with its index: "* ]]
 }
 
 @test "other containers come in with any codec that Enhanced RTMP names, and the source passes" {
