@@ -74,12 +74,22 @@ start(struct encode *e, const char *with, int out)
 int
 encode_start(struct encode *e, const char *path, const char *with)
 {
-	int r;
+	int made[2] = { -1, -1 }, out = -1, r;
 
-	*e = (struct encode){ .path = path, .fd = -1, .file = -1 };
-	if (strcmp(path, "-") && (e->file = output_temp(path, e->temp)) < 0)
+	*e = (struct encode){ .path = path, .fd = -1, .file = -1, .made = -1 };
+	if (!path) {
+		if (pipe2(made, O_CLOEXEC) < 0)
+			return -errno;
+		e->made = made[0];
+		out = made[1];
+	} else if (!strcmp(path, "-")) {
+		out = STDOUT_FILENO;
+	} else if ((e->file = output_temp(path, e->temp)) < 0) {
 		return e->file;
-	r = start(e, with ? with : ENCODE_WITH " -enc_time_base:v -1", e->file < 0 ? STDOUT_FILENO : -1); /* times as they are */
+	}
+	r = start(e, with ? with : ENCODE_WITH " -enc_time_base:v -1", out); /* times as they are */
+	if (made[1] >= 0)
+		close(made[1]);
 	if (r < 0)
 		encode_end(e, r, NULL);
 	return r;
@@ -88,7 +98,7 @@ encode_start(struct encode *e, const char *path, const char *with)
 int
 encode_into(struct encode *e, int file)
 {
-	*e = (struct encode){ .fd = -1, .file = file };
+	*e = (struct encode){ .fd = -1, .file = file, .made = -1 };
 	return start(e, NULL, file);
 }
 
@@ -108,7 +118,9 @@ encode_end(struct encode *e, int error, uint64_t *size)
 
 	if (e->fd >= 0)
 		close(e->fd);
-	e->fd = -1;
+	if (e->made >= 0) /* it does not wait for a reader any more */
+		close(e->made);
+	e->fd = e->made = -1;
 	while (e->pid > 0 && waitpid(e->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	e->pid = 0;

@@ -20,11 +20,12 @@
 struct encode {
 	const char *path;
 	char temp[PATH_MAX];
-	int fd, file; /* file: -1 for standard output */
+	int fd, file; /* file: -1 where it has no name, or standard output's */
+	int made; /* what it has made is read here; -1 where that is nobody's business */
 	pid_t pid;
 };
 
-/* path "-": standard output, in fragments; with: ffmpeg's options, NULL for ENCODE_WITH. */
+/* path "-": standard output, NULL: made, both in fragments; with: ffmpeg's options, NULL for ENCODE_WITH. */
 int encode_start(struct encode *, const char *path, const char *with);
 int encode_into(struct encode *, int file);
 int encode_options(struct encode *, const char *with);

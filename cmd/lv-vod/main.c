@@ -135,8 +135,8 @@ check_options(char **sources, struct recording_options *how)
 		die(EX_USAGE, 0, "--exact makes one file, and copies what is between its edges");
 	exact &= from_text || to_text;
 	reencode |= encode_with && !exact;
-	if (reencode && (store_is(out_path) || (rung_name && !strcmp(rung_name, "all"))))
-		die(EX_USAGE, 0, "--reencode makes one file, or writes to standard output");
+	if (reencode && rung_name && !strcmp(rung_name, "all"))
+		die(EX_USAGE, 0, "--reencode makes one recording: name its --rung");
 	if (!report_path)
 		return;
 	if (*report_path && strspn(report_path, "0123456789") == strlen(report_path) && strlen(report_path) < 10) {
@@ -207,7 +207,8 @@ add_sources(struct archive *a, char **sources)
 static void
 start_encoder(void)
 {
-	int e = exact ? edges_start(&edges, encode_with) : encode_start(&encoder, out_path, encode_with);
+	int e = exact ? edges_start(&edges, encode_with) :
+			encode_start(&encoder, store_is(out_path) ? NULL : out_path, encode_with);
 
 	if (e == -EBUSY)
 		die(EX_TEMPFAIL, 0, "%s is being written by another lv-vod", out_path);
@@ -280,9 +281,12 @@ tell_failure(int status, void *arg)
 static int
 write_encoded(struct recording *r)
 {
-	int e = output_pipe(r, encoder.fd, progress_tell);
+	bool stored = store_is(out_path);
+	uint64_t none;
+	int e = stored ? output_encoded(r, out_path, &encoder, progress_tell) : output_pipe(r, encoder.fd, progress_tell);
 
-	return encode_end(&encoder, e, &r->size);
+	e = encode_end(&encoder, e, &r->size);
+	return stored ? output_bucket_end(e, &none) : e;
 }
 
 /* How much of it was there already. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -27,11 +28,51 @@ struct target {
 	bool bucket;
 	bool copying; /* the kernel copies from file to file */
 	struct output pipe; /* .fd -1: a file */
+	struct encode *encoder; /* at the pipe's other end, when what it makes goes into a bucket */
+	uint64_t made;
 	struct source source[2];
 	int turn;
 	uint64_t done, size;
 	output_progress_fn *progress;
 };
+
+/* What the encoder has made goes on, once it can take more (or waits for that no longer): 1, 0 at its end. */
+static int
+pass_on(struct target *t)
+{
+	struct pollfd p[] = { { t->encoder->made, POLLIN, 0 }, { t->pipe.fd, POLLOUT, 0 } };
+	uint8_t block[BLOCK];
+	ssize_t n;
+	int e;
+
+	if (sig_draining())
+		return -ECANCELED;
+	if (poll(p, 2, 1000) <= 0 || !p[0].revents)
+		return 1;
+	if ((n = read(p[0].fd, block, sizeof(block))) <= 0)
+		return n == 0 ? 0 : errno == EINTR ? 1 : -errno;
+	t->made += (uint64_t)n;
+	return (e = store_write(block, (size_t)n)) < 0 ? e : 1;
+}
+
+static int
+put_encoder(struct target *t, const uint8_t *p, size_t n)
+{
+	ssize_t r;
+
+	while (n) {
+		r = fdio_write_now(t->pipe.fd, t->pipe.socket, p, n);
+		if (r >= 0) {
+			p += r;
+			n -= (size_t)r;
+		} else if (r != -EAGAIN) {
+			return (int)r;
+		} else if ((r = pass_on(t)) <= 0) {
+			return r ? (int)r : -EPIPE;
+		}
+	}
+	return 0;
+}
 
 static int
 put(void *arg, const void *data, size_t n)
@@ -39,6 +80,8 @@ put(void *arg, const void *data, size_t n)
 	struct target *t = arg;
 
 	t->done += n;
+	if (t->encoder)
+		return put_encoder(t, data, n);
 	if (t->bucket)
 		return store_write(data, n);
 	return t->pipe.fd >= 0 ? output_write(&t->pipe, data, n) : fdio_write_all(t->fd, data, n);
@@ -181,11 +224,36 @@ output_bucket(struct recording *r, const char *url, output_progress_fn *progress
 	t.bucket = true;
 	if ((e = store_begin(url, r->size)) < 0)
 		return e;
-	e = put_all(&t, r);
+	return output_bucket_end(put_all(&t, r), kept);
+}
+
+int
+output_bucket_end(int e, uint64_t *kept)
+{
 	if (!e)
 		e = store_end(kept);
 	if (e && e != -EHOSTUNREACH) /* what is away may return: then the next run goes on */
 		store_abort();
+	return e;
+}
+
+int
+output_encoded(struct recording *r, const char *url, struct encode *encoder, output_progress_fn *progress)
+{
+	struct target t = target_of(r, progress);
+	int e;
+
+	t.encoder = encoder;
+	if ((e = store_begin(url, 0)) < 0 || (e = output_open(&t.pipe, encoder->fd, 5000)) < 0)
+		return e;
+	e = put_all(&t, r);
+	output_close(&t.pipe);
+	close(encoder->fd);
+	t.pipe.fd = encoder->fd = -1;
+	if (!e)
+		while ((e = pass_on(&t)) > 0)
+			;
+	r->size = t.made;
 	return e;
 }
 

@@ -11,12 +11,16 @@
 
 #include <limits.h>
 
+#include "encode.h"
 #include "recording.h"
 
 typedef void output_progress_fn(uint64_t done, uint64_t size);
 int output_file(struct recording *, const char *path, output_progress_fn *);
 int output_pipe(struct recording *, int fd, output_progress_fn *);
 int output_bucket(struct recording *, const char *url, output_progress_fn *, uint64_t *kept); /* kept: as store_end */
+/* What the encoder, started for NULL, makes of it; when that has ended, output_bucket_end, which keeps it if error is 0. */
+int output_encoded(struct recording *, const char *url, struct encode *, output_progress_fn *);
+int output_bucket_end(int error, uint64_t *kept);
 
 /* The temporary file beside path, ours alone: who is killed leaves it to the next one. */
 int output_temp(const char *path, char temp[PATH_MAX]);

@@ -41,7 +41,7 @@ ssize_t store_read(const char *url, size_t step, void *, size_t, uint64_t at);
 void store_ahead(const char *url, size_t step);
 
 /* A new object, from front to back; it appears when it is ended.  What a process that was killed
-   had stored of it already is compared, and not sent again. */
+   had stored of it already is compared, and not sent again.  size 0: nobody knows, and it begins anew. */
 int store_begin(const char *url, uint64_t size);
 int store_write(const void *, size_t);
 int store_end(uint64_t *kept); /* bytes that had been stored by such a process */

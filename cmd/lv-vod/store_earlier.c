@@ -8,7 +8,7 @@
 static struct {
 	struct s3 *s3;
 	const char *key;
-	size_t parts; /* that the object will have */
+	size_t parts; /* that the object will have; 0: nobody knows, and an upload that has any is no beginning of it */
 	void (*done)(char *id, const struct s3_fault *);
 	char *upload, *from; /* from: where the next page of a list begins */
 	int64_t newest_ms;
@@ -78,7 +78,7 @@ holds_too_much(void)
 {
 	size_t n;
 
-	for (n = earlier.parts; earlier.parts && n < S3_PARTS; n++)
+	for (n = earlier.parts; n < S3_PARTS; n++)
 		if (earlier.stored[n].size)
 			return true;
 	return false;

@@ -24,7 +24,7 @@ static struct {
 	struct s3 *s3;
 	char *key, *upload;
 	size_t part; /* bytes */
-	uint64_t size, kept; /* kept: bytes that were stored before */
+	uint64_t size, kept; /* so far; bytes that were stored before */
 	struct buf filling;
 	struct flight flight[FLYING];
 	struct s3_entry *parts; /* by number less 1 */
@@ -133,7 +133,6 @@ upload_begin(uint32_t id, const char *url, uint64_t size)
 	forget();
 	up.open = true;
 	up.id = id;
-	up.size = size;
 	up.part = PART_LEAST;
 	if (size / PARTS_WISH > up.part)
 		up.part = (size_t)((size / PARTS_WISH + 0xfffff) & ~(uint64_t)0xfffff);
@@ -262,6 +261,7 @@ upload_data(const void *data, size_t n)
 		}
 		p += some;
 		n -= some;
+		up.size += some;
 		if (buf_len(&up.filling) == up.part)
 			depart();
 	}

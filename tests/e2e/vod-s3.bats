@@ -144,6 +144,35 @@ gone_child() { ! pgrep -f "lv-vod -q $FROM $FROM" >/dev/null; }
 	stored odd.mp4 "$WANT"
 }
 
+@test "encoded again into a bucket: nothing of it here; killed, failed or told to end it leaves no upload for long" {
+	local pid ended=0 all=("$FROM" "$FROM" "$FROM" "$FROM" "$FROM")
+	lv-vod -q "${all[@]}" --encode-with '-c copy' -o s3://tvbox/enc/a.mp4 2>err 3>&- &
+	pid=$!
+	eventually 30 has_part enc/a.mp4
+	kill -9 "$pid"
+	wait "$pid" || :
+	lv-vod -q "${all[@]}" --encode-with '-c copy' -o s3://tvbox/enc/a.mp4 --events 3 3>ev
+	[ -z "$(uploads enc/a.mp4)" ]
+	lv-vod -q "${all[@]}" --encode-with '-c copy' -o - >want.mp4
+	stored enc/a.mp4 want.mp4
+	[ "$(jq 'select(.event == "vod.ready") | .size_bytes, .kept_bytes' ev | xargs)" = "$(stat -c %s want.mp4) null" ]
+	s3 HEAD tvbox/enc/a.mp4 -I | grep -qi '^content-type: video/mp4'
+	rm want.mp4 ev err
+	[ -z "$(ls -A . "$TMPDIR" | grep -v :)" ]
+	run -74 --separate-stderr lv-vod "$FROM" --encode-with '-c:v nosuch' -o s3://tvbox/enc/no.mp4
+	[[ $stderr = *"lv-vod: ffmpeg could not encode it: s3://tvbox/enc/no.mp4 is not written" ]]
+	lv-vod -q "${all[@]}" --encode-with '-c copy' -o s3://tvbox/enc/no.mp4 2>err 3>&- &
+	pid=$!
+	eventually 30 has_part enc/no.mp4
+	kill "$pid"
+	wait "$pid" || ended=$?
+	[ "$ended" = 75 ]
+	[ -z "$(uploads enc/no.mp4)" ]
+	s3 HEAD tvbox/enc/no.mp4 -I | head -n 1 | grep -q 404
+	lv-vod "$FROM" --from 0:11.5 --to 12 --reencode -o s3://tvbox/enc/clip.mp4
+	s3 GET tvbox/enc/clip.mp4 | ffprobe -v error -count_packets -show_entries stream=codec_name,nb_read_packets -of csv=p=0 - | grep -qx h264,15
+}
+
 @test "told to end it takes its upload back" {
 	lv-vod -q "$FROM" "$FROM" "$FROM" "$FROM" "$FROM" -o s3://tvbox/term/a.mp4 2>err 3>&- &
 	pid=$!
