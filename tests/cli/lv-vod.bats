@@ -551,6 +551,10 @@ like_source() {
 	done >like
 	[ "$(sort -n like | tail -n 1 | cut -d' ' -f2)" = 6 ] || { cat like; false; }
 	run -66 "$ROOT/examples/vod-pictures" no.mp4
+	lv-vod "$ARCHIVE" -r audio-source -o sound.mp4
+	run -65 --separate-stderr "$ROOT/examples/vod-pictures" sound.mp4
+	[ "$stderr" = "vod-pictures: there is no picture in sound.mp4" ]
+	[ "$(ls -d sound*)" = sound.mp4 ]
 }
 
 @test "README's retention: what ended long ago goes, what is live stays however old it is" {
