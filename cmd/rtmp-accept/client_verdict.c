@@ -118,8 +118,11 @@ hand_over(struct client *c, const struct verdict *v)
 		close(pair[1]);
 	}
 	if (r < 0) {
-		complain(r, "cannot take the publisher of %s", v->stream);
+		if (r != -ESTALE)
+			complain(r, "cannot take the publisher of %s", v->stream);
 		auth_notice("abandoned", c->session, v->broadcast);
+		if (r == -ESTALE)
+			auth_notice("broadcast-ended", NULL, v->broadcast);
 		client_refuse(c, IPC_FAILED, "the server cannot take the broadcast now; try again");
 	}
 }

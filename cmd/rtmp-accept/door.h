@@ -8,7 +8,7 @@
  * clients.h  connections: who is there, their sessions, questions and verdicts
  * control.c  what an operator asks for
  * figures.c  what --metrics tells
- * keepers.c  the keepers of broadcasts: started, adopted, restarted
+ * keepers.h  the keepers of broadcasts: started, adopted, restarted
  * notes.c    what they leave behind
  * upgrade.c  another binary in our place
  * listeners.c  where connections come from
@@ -136,8 +136,8 @@ void clients_capacity(char *text, size_t cap); /* as HAProxy's agent check has i
 /* keepers.c */
 bool keepers_unheard(void); /* adopted ones that have not said yet what they keep */
 int keepers_adopt(void); /* those that an earlier door left; their number or -errno */
-int keepers_revive(void); /* broadcasts of keepers that died with that door go on, or are ended */
-int keepers_take(const struct verdict *, struct keep_session *, int media); /* borrows media */
+/* Borrows media; -ESTALE: of a broadcast that has ended, which the coprocess has not heard. */
+int keepers_take(const struct verdict *, struct keep_session *, int media);
 bool keepers_yield(const char *stream, const char *session); /* false: nobody to ask */
 /* By any of the three; key: its mark. */
 bool keepers_kick(const char *stream, const char *session, const uint8_t *key, const char *reason);

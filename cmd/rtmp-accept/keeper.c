@@ -363,7 +363,10 @@ goodbye(void)
 		event_int(e, "dur_ms", keeper_now());
 		event_send(e);
 	}
-	note_remove();
+	if (door >= 0 || !said_started)
+		note_remove();
+	else
+		note_over();
 	snprintf(bye.reason, sizeof(bye.reason), "%s", keeper.reason);
 	if (door >= 0)
 		send(door, &bye, sizeof(bye), MSG_NOSIGNAL);

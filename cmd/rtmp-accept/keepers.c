@@ -11,9 +11,8 @@
 #include "child.h"
 #include "clock.h"
 #include "die.h"
-#include "door.h"
 #include "event.h"
-#include "local.h"
+#include "keepers.h"
 #include "mark.h"
 #include "note.h"
 #include "passfd.h"
@@ -23,33 +22,16 @@
 #define QUIET_MS 1000 /* a publisher that sent nothing for so long gives way to a newcomer */
 #define ANSWER_MS 2000    /* for an adopted keeper to say what it keeps */
 #define EVENTS_MAX 4
-#define STALE_MS 60000 /* a keeper that died before that, and before the grace, is not replaced */
+#define BURY_MS 250 /* until the lock of a dead keeper has gone with it */
 
-struct keeper {
-	int fd;
-	pid_t pid;
-	bool noted; /* note.h */
-	ev_io io;
-	struct keep_hello hello; /* to start it again */
-	struct keep_state state; /* kind is 0 until it came */
-	char taking[65];         /* the session that it was last given, until it answers */
-	char yielding[65]; /* the session that waits for its publisher to give way */
-	bool leaving;            /* KEEP_END or KEEP_KICK was sent */
-	bool replaced;           /* its stream has a new broadcast */
-	bool bye;
-	bool stale; /* dead for too long to go on */
-	int crashes;
-	int64_t started_ms;
-	struct keeper *next;
-};
-
-static struct keeper *keepers;
+struct keeper *keepers;
 static int64_t sync_at; /* a coprocess waits for "sync" until adopted keepers have answered */
+static int64_t revive_at; /* 0, or when dead keepers' notes are looked for */
 
 static int start(struct keeper *);
 
-static void
-forget(struct keeper *k)
+void
+keeper_forget(struct keeper *k)
 {
 	struct keeper **at = &keepers;
 
@@ -74,8 +56,8 @@ say_word(struct keeper *k, uint32_t kind, const char *reason)
 }
 
 /* What a keeper would have said of its end, had it lived. */
-static void
-say_ended(const struct keeper *k, bool broadcast)
+void
+keeper_say_ended(const struct keeper *k, bool broadcast)
 {
 	const struct keep_state *s = &k->state;
 	struct event e;
@@ -90,8 +72,9 @@ say_ended(const struct keeper *k, bool broadcast)
 		event_str(&e, "reason", "the keeper died");
 		event_send(&e);
 	}
-	if (!broadcast)
+	if (!broadcast || ended_has(k->hello.broadcast))
 		return;
+	ended_add(k->hello.broadcast);
 	auth_notice("broadcast-ended", NULL, k->hello.broadcast);
 	event_begin(&e, "broadcast.ended");
 	event_str(&e, "stream", k->hello.stream);
@@ -110,8 +93,8 @@ yielded(struct keeper *k)
 }
 
 /* A keeper that ended without a word: another one waits for the publisher and ends it properly. */
-static void
-crashed(struct keeper *k)
+void
+keeper_crashed(struct keeper *k)
 {
 	int64_t now = clock_mono_ms();
 	struct event e;
@@ -127,10 +110,10 @@ crashed(struct keeper *k)
 		clients_taken(k->taking, false, IPC_FAILED, "the broadcast was interrupted; try again");
 	*k->taking = '\0';
 	if (begun && ours)
-		say_ended(k, k->crashes >= CRASHES);
+		keeper_say_ended(k, k->crashes >= CRASHES);
 	yielded(k); /* the one in the way is gone */
 	if (!begun || !ours || k->crashes >= CRASHES) {
-		forget(k);
+		keeper_forget(k);
 		return;
 	}
 	k->hello.resumed = 1;
@@ -144,8 +127,8 @@ crashed(struct keeper *k)
 	event_send(&e);
 	if ((r = start(k)) < 0) {
 		complain(r, "cannot start the keeper of %s", k->hello.stream);
-		say_ended(k, true);
-		forget(k);
+		keeper_say_ended(k, true);
+		keeper_forget(k);
 	}
 }
 
@@ -172,8 +155,8 @@ say_foreign(const struct keep_state *s)
 }
 
 /* All that we need to know to replace a keeper that we did not start. */
-static void
-name_broadcast(struct keep_hello *h, const struct keep_state *s)
+void
+keeper_name(struct keep_hello *h, const struct keep_state *s)
 {
 	h->resumed = 1;
 	memcpy(h->stream, s->stream, sizeof(s->stream));
@@ -194,7 +177,7 @@ take_state(struct keeper *k, const struct keep_state *s)
 		k->noted = note_exists(door.run_dir, k->pid);
 	if (!first || *k->hello.stream)
 		return;
-	name_broadcast(&k->hello, s);
+	keeper_name(&k->hello, s);
 	inform("adopted the broadcast of %s", s->stream);
 	if (is_foreign(k))
 		say_foreign(s);
@@ -222,16 +205,20 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 		ev_io_stop(loop, w);
 		close(k->fd);
 		k->fd = -1;
-		if (k->bye || (!k->state.kind && !*k->hello.stream))
-			forget(k);
-		else
-			crashed(k);
+		if (!k->bye && !*k->hello.stream) { /* before it said whom it keeps; its note does */
+			keeper_forget(k);
+			revive_at = clock_mono_ms() + BURY_MS;
+		} else if (k->bye) {
+			keeper_forget(k);
+		} else {
+			keeper_crashed(k);
+		}
 		return;
 	}
 	if (m.kind == KEEP_STATE && (n < (ssize_t)KEEP_HEAD || m.state.version < KEEP_OLDEST)) {
 		warning(0, "a keeper in %s is older than any that we know: its broadcast goes on until its "
 			"publisher leaves", door.run_dir);
-		forget(k);
+		keeper_forget(k);
 	} else if (m.kind == KEEP_STATE && (n == sizeof(m.state) || m.state.version != KEEP_VERSION)) {
 		take_state(k, &m.state);
 		keepers_tick(clock_mono_ms());
@@ -244,6 +231,8 @@ on_packet(struct ev_loop *loop, ev_io *w, int events)
 		auth_line(m.notice.line);
 	} else if (m.kind == KEEP_BYE) {
 		k->bye = true;
+		if (*k->hello.stream)
+			ended_add(k->hello.broadcast);
 	}
 }
 
@@ -319,8 +308,8 @@ start(struct keeper *k)
 	return 0;
 }
 
-static void
-fill_hello(struct keep_hello *h)
+void
+keeper_hello(struct keep_hello *h)
 {
 	h->kind = KEEP_HELLO;
 	h->version = KEEP_VERSION;
@@ -336,8 +325,8 @@ fill_hello(struct keep_hello *h)
 	snprintf(h->run_dir, sizeof(h->run_dir), "%s", door.run_dir);
 }
 
-static struct keeper *
-find(const char *stream)
+struct keeper *
+keeper_find(const char *stream)
 {
 	struct keeper *k = keepers;
 
@@ -357,7 +346,7 @@ new_keeper(const struct verdict *v, const struct keeper *before, struct keeper *
 	k->fd = -1;
 	k->next = keepers;
 	keepers = k;
-	fill_hello(&k->hello);
+	keeper_hello(&k->hello);
 	k->hello.resumed = v->resumed || before;
 	k->hello.group = before ? before->state.group : 0;
 	k->hello.epoch = v->epoch;
@@ -368,7 +357,7 @@ new_keeper(const struct verdict *v, const struct keeper *before, struct keeper *
 	memcpy(k->hello.env, v->env, v->env_len);
 	k->hello.env_len = v->env_len;
 	if ((r = start(k)) < 0) {
-		forget(k);
+		keeper_forget(k);
 		return r;
 	}
 	*out = k;
@@ -388,7 +377,7 @@ replace(struct keeper *old, const struct verdict *v, struct keeper **out)
 	if ((r = new_keeper(v, old, out)) < 0)
 		return r;
 	send(old->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
-	forget(old);
+	keeper_forget(old);
 	event_begin(&e, "keeper.restarted");
 	event_str(&e, "stream", v->stream);
 	event_str(&e, "broadcast", v->broadcast);
@@ -410,9 +399,12 @@ send_session(struct keeper *k, const struct keep_session *m, int media)
 int
 keepers_take(const struct verdict *v, struct keep_session *m, int media)
 {
-	struct keeper *k = find(v->stream);
+	struct keeper *k = keeper_find(v->stream);
 	int r;
 
+	if (v->resumed && ended_has(v->broadcast))
+		return -ESTALE;
+	ended_not(v->broadcast); /* a coprocess that gives a name again has it begin again */
 	if (k && strcmp(k->hello.broadcast, v->broadcast)) {
 		say_word(k, KEEP_END, "a new broadcast began");
 		k->replaced = true;
@@ -429,7 +421,7 @@ bool
 keepers_yield(const char *stream, const char *session)
 {
 	struct keep_yield m = { KEEP_YIELD, door.takeover ? 0 : QUIET_MS };
-	struct keeper *k = find(stream);
+	struct keeper *k = keeper_find(stream);
 
 	if (!k || *k->yielding || send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return false;
@@ -469,6 +461,7 @@ keepers_live(void)
 	for (k = keepers; k; k = k->next)
 		if (k->state.kind && k->state.publishing)
 			auth_live(&k->state);
+	ended_tell();
 	sync_at = clock_mono_ms() + ANSWER_MS;
 	keepers_tick(clock_mono_ms());
 }
@@ -479,6 +472,10 @@ keepers_tick(int64_t now)
 {
 	const struct keeper *k = keepers;
 
+	if (revive_at && now >= revive_at && !sync_at) {
+		revive_at = 0;
+		keepers_revive();
+	}
 	if (!sync_at)
 		return;
 	while (k && k->state.kind)
@@ -486,6 +483,7 @@ keepers_tick(int64_t now)
 	if (k && now < sync_at)
 		return;
 	sync_at = 0;
+	keepers_revive();
 	auth_sync();
 	clients_put_held();
 }
@@ -510,7 +508,7 @@ void
 keepers_leave(void)
 {
 	while (keepers)
-		forget(keepers);
+		keeper_forget(keepers);
 }
 
 int
@@ -553,7 +551,7 @@ adopt(int dir, const char *file)
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &(socklen_t){ sizeof(cred) }))
 		k->pid = cred.pid;
 	k->started_ms = clock_mono_ms();
-	fill_hello(&k->hello);
+	keeper_hello(&k->hello);
 	k->next = keepers;
 	keepers = k;
 	watch(k, fd);
@@ -579,75 +577,4 @@ keepers_adopt(void)
 	}
 	closedir(d);
 	return r < 0 ? r : total;
-}
-
-/* There is a keeper for it already: it goes on there, or has given way to another broadcast. */
-static bool
-is_kept(const char *stream)
-{
-	char path[sizeof(((struct keep_hello *)0)->run_dir) + 72];
-	int fd;
-
-	if (find(stream))
-		return true;
-	snprintf(path, sizeof(path), "%s/%s.sock", door.run_dir, stream);
-	if ((fd = local_connect(path, SOCK_SEQPACKET)) >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-static struct keeper *dead;
-
-static void
-bury(const struct note *n, int64_t age_ms)
-{
-	struct keeper *k = n->begun ? calloc(1, sizeof(*k)) : NULL;
-
-	if (!k)
-		return;
-	k->fd = -1;
-	k->state = n->state;
-	fill_hello(&k->hello);
-	name_broadcast(&k->hello, &k->state);
-	memcpy(k->hello.env, n->env, n->env_len);
-	k->hello.env_len = n->env_len;
-	if (age_ms > 0)
-		k->hello.grace_ms = age_ms < door.grace_ms ? (uint32_t)(door.grace_ms - age_ms) : 0;
-	k->stale = age_ms > STALE_MS && !k->hello.grace_ms;
-	k->leaving = n->ending;
-	k->next = dead;
-	dead = k;
-}
-
-static void
-revive(struct keeper *k)
-{
-	bool over = k->stale || is_kept(k->hello.stream);
-
-	k->next = keepers;
-	keepers = k;
-	if (!over) {
-		crashed(k);
-		return;
-	}
-	say_ended(k, true);
-	forget(k);
-}
-
-int
-keepers_revive(void)
-{
-	struct keeper **at, *k;
-	int r = notes_dead(door.run_dir, bury), ending;
-
-	/* First those that go on: the others may have made way for them. */
-	for (ending = 0; ending < 2; ending++)
-		for (at = &dead; (k = *at);)
-			if (k->leaving == (ending != 0)) {
-				*at = k->next;
-				revive(k);
-			} else {
-				at = &k->next;
-			}
-	return r;
 }

@@ -423,8 +423,6 @@ main(int argc, char **argv)
 		die(EX_OSERR, r, "cannot read %s", door.run_dir);
 	if ((r = auth_start()) < 0)
 		die(EX_OSERR, r, "cannot start the coprocess \"%s\"", auth);
-	if ((r = keepers_revive()) < 0)
-		die(EX_OSERR, r, "cannot read %s", run_dir);
 	listeners_start();
 	if (inetd)
 		take_inetd();

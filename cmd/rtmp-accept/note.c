@@ -42,9 +42,17 @@ note_write(const struct keep_state *s, bool begun, bool ending)
 {
 	note.begun = begun;
 	note.ending = ending;
-	note.state = *s;
+	if (s != &note.state)
+		note.state = *s;
 	if (fd >= 0 && pwrite(fd, &note, offsetof(struct note, env), 0) < 0)
 		note_remove(); /* a stale one would mislead */
+}
+
+void
+note_over(void)
+{
+	note.over = 1;
+	note_write(&note.state, true, true);
 }
 
 void

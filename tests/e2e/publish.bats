@@ -393,6 +393,34 @@ in_pairs() {
 	! compgen -G "run/*.note"
 }
 
+@test "a broadcast that ends while lv-auth is away, or the door, is over when it is back" {
+	auth_runs() { curl -s -m 5 --unix-socket metrics http://lv/metrics | grep -q "^lv_ingest_auth_up 1"; }
+	cat >auth <<-END
+		[ ! -e away ] && exec lv-auth --keys keys
+	END
+	open_door --grace-ms 200 --metrics "unix:$PWD/metrics" --auth 'sh auth' -- sh -c 'exec cat >/dev/null'
+	publish alice -re -t 2 3>&- &
+	wait_event events 10 '.event=="publish.started"'
+	touch away
+	pkill -KILL -P "$door" -x lv-auth
+	wait "$!"
+	eventually 10 all_ended 1
+	rm away
+	eventually 15 auth_runs
+	publish alice -re -t 2 3>&- &
+	eventually 10 eval '[ "$(grep -c publish.started events)" = 2 ]'
+	kill -9 "$door"
+	wait "$!"
+	eventually 10 all_ended 2
+	mv events first
+	open_door --grace-ms 200 -- sh -c 'exec cat >/dev/null'
+	publish alice -t 1
+	eventually 10 all_ended 1
+	cat events >>first && mv first events
+	in_pairs
+	[ "$(wc -l <pairs)" = 6 ]
+}
+
 @test "a keeper that dies before its first publisher: there was no broadcast, and the next one is whole" {
 	mkdir -p other/bin other/libexec/lv
 	cp "$BUILD/bin/rtmp-accept" other/bin/
