@@ -26,10 +26,15 @@ take_head(struct transcode *t, const struct flv_packet *p)
 	bool video = p->type == FLV_VIDEO;
 	struct decoder **d = video ? &t->video : &t->audio;
 	struct buf *head = video ? &t->video_head : &t->audio_head;
+	struct codec c;
 	int r = 0;
 
-	if (p->size > HEAD_MAX || (*d && same(head, p)))
+	if (!p->size || p->size > HEAD_MAX || (*d && same(head, p)))
+		return 0; /* some say so before they know */
+	if (*d && codec_config(&c, p->codec, p->data, p->size) == -EBADMSG) {
+		warning(0, "a configuration of %s is malformed: ignored", codec_name(p->codec));
 		return 0;
+	}
 	if (*d && t->decided)
 		r = decoder_flush(*d, video ? transcode_picture : transcode_sound, t);
 	decoder_free(d);

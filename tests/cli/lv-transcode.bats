@@ -118,6 +118,26 @@ open("odd.flv", "wb").write(out)'
 	[ -z "$stderr" ]
 }
 
+@test "an empty or malformed configuration in mid-stream is ignored: the rung goes on" {
+	python3 -c '
+d = open("'"$IN"'/in.flv", "rb").read()
+bad = {9: [b"\x17\0\0\0\0", b"\x17\0\0\0\0\x01\x42\xc0\x0d\xff\xe1\xff\xff\x67"], 8: [b"\xaf\0", b"\xaf\0\0\0"]}
+out, at = d[:13], 13
+while at < len(d):
+    n, ms = 15 + int.from_bytes(d[at + 1:at + 4], "big"), int.from_bytes(d[at + 4:at + 7], "big")
+    while ms > 1000 and bad.get(d[at]):
+        body = bad[d[at]].pop()
+        out += d[at:at + 1] + len(body).to_bytes(3, "big") + d[at + 4:at + 11] + body + (11 + len(body)).to_bytes(4, "big")
+    out += d[at:at + n]
+    at += n
+open("odd.flv", "wb").write(out)'
+	lv-transcode --rung r=160x90@30:100k:64k <odd.flv 2>err >odd.out.flv
+	[ "$(grep -c "malformed: ignored" err)" = 2 ]
+	lv-remux --format matroska <odd.out.flv >odd.mkv
+	[ "$(times odd.mkv v | wc -l)" = 150 ]
+	ffmpeg -nostdin -v info -i odd.mkv -af silencedetect=n=-50dB:d=0.2 -f null - 2>&1 | (! grep -q silence_start)
+}
+
 @test "a rung has every picture at its time, and an IDR at each of the source's and each target" {
 	times "$IN/in.flv" v >want
 	times "$IN/out.flv.r.mkv" v | diff want -
