@@ -35,6 +35,7 @@ struct avmux {
 	avmux_write_fn *write;
 	void *arg;
 	int error; /* of write */
+	int refused; /* frames that the muxer could not read */
 	bool started, flush;
 	struct lane lanes[TRACKS];
 };
@@ -331,7 +332,10 @@ avmux_packet(struct avmux *m, int track, int64_t dts, const struct flv_packet *p
 		m->pkt->pts = m->pkt->dts;
 	l->last_dts = m->pkt->dts;
 	r = av_write_frame(m->fmt, m->pkt);
-	if (r >= 0 && m->flush)
+	if (r == AVERROR_INVALIDDATA && !m->error) { /* a damaged frame is no end; on_log has said why */
+		m->refused++;
+		r = 0;
+	} else if (r >= 0 && m->flush)
 		r = av_write_frame(m->fmt, NULL);
 out:
 	av_packet_unref(m->pkt);
@@ -343,6 +347,8 @@ avmux_finish(struct avmux *m)
 {
 	int r = m->started ? av_write_trailer(m->fmt) : 0;
 
+	if (m->refused)
+		warning(0, "%d damaged frames were left out", m->refused);
 	m->started = false;
 	avio_flush(m->fmt->pb);
 	return m->error ? m->error : r < 0 ? r : 0;

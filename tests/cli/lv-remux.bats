@@ -104,6 +104,26 @@ frames() {
 	done
 }
 
+@test "a damaged frame is left out and said, and no end" {
+	python3 -c '
+d = open("'"$IN"'/in.flv", "rb").read()
+bad = {9: b"\x27\x01\0\0\0\0\0\xff\xff\x41\0\0\0\0", 8: b"\xaf\x01\xff"}
+out, at = d[:13], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    tag = d[at:at + n]
+    if int.from_bytes(d[at + 4:at + 7], "big") > 1900 and d[at] in bad and d[at + 11] != 0x17:
+        body = bad.pop(d[at])
+        tag = d[at:at + 1] + len(body).to_bytes(3, "big") + d[at + 4:at + 11] + body + (11 + len(body)).to_bytes(4, "big")
+    out += tag
+    at += n
+open("odd.flv", "wb").write(out)'
+	lv-remux --format mpegts <odd.flv 2>err >odd.ts
+	grep -q "2 damaged frames were left out" err
+	run -0 ffprobe -v error -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0 odd.ts
+	[ "${lines[0]}" = 99 ]
+}
+
 @test "what a container cannot hold is said" {
 	run -65 --separate-stderr lv-remux --format flv <"$IN/ladder.flv"
 	[[ $stderr == *"lv-remux: flv cannot hold these tracks"*"choose one with --rung" ]]
