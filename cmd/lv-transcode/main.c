@@ -184,7 +184,7 @@ static int
 run(void)
 {
 	struct flv_reader *in;
-	uint8_t *p, first[4];
+	uint8_t *p, first[8];
 	size_t room, total = 0;
 	ssize_t n;
 	int r = 0;
