@@ -1,7 +1,9 @@
 #include "viewers.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -24,14 +26,14 @@ struct viewer {
 	uint64_t hash;
 	struct audience *audience;
 	int64_t started_ms, seen_ms;
-	char remote[64], agent[64];
+	char remote[64], agent[64], session[17];
 };
 
 struct viewers {
 	struct viewer *buckets[BUCKETS];
 	struct audience *audiences;
 	size_t count, naudiences;
-	uint64_t seed;
+	uint64_t seed, serial;
 	int64_t counted_ms;
 	bool full;
 };
@@ -70,6 +72,7 @@ tell(const struct viewer *w, const char *name, int64_t watched_ms)
 	event_str(&e, "stream", w->audience->stream);
 	event_str(&e, "remote", w->remote);
 	event_str(&e, "agent", w->agent);
+	event_str(&e, "session", w->session);
 	if (watched_ms >= 0)
 		event_int(&e, "watched_ms", watched_ms);
 	event_send(&e);
@@ -100,6 +103,7 @@ viewers_seen(struct viewers *v, const char *stream, const char *remote, const ch
 	w->started_ms = w->seen_ms = clock_mono_ms();
 	memcpy(w->remote, remote, strnlen(remote, sizeof(w->remote) - 1));
 	memcpy(w->agent, agent, strnlen(agent, sizeof(w->agent) - 1));
+	snprintf(w->session, sizeof(w->session), "%016" PRIx64, mix(v->seed + ++v->serial, remote));
 	w->next = *bucket;
 	*bucket = w;
 	a->count++;

@@ -75,13 +75,13 @@ event() { # NAME FIELDS
 		event publish.started '"stream":"alice","broadcast":"01kat3y000","session":"s1","app":"live","remote":"[2001:db8::1]:7","client":"OBS"'
 		event segment.written '"stream":"alice","broadcast":"01kat3y000","track":"720p","seq":42,"path":"720p/01kat3y000-1-42.m4s","dur_ms":2000'
 		event playlist.written '"stream":"alice"'
-		event play.started '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc"'
-		event play.ended '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc"'
+		event play.started '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc","session":"v1"'
+		event play.ended '"stream":"alice","remote":"203.0.113.9:5","agent":"vlc","session":"v1"'
 		event publish.ended '"stream":"alice","broadcast":"01kat3y000","session":"s1","remote":"[2001:db8::1]:7"'
 	} | lv-hook --hook-private --format srs --cwd /srv/live "$URL/srs"
 	[ "$(jq -r .facts.action asked | xargs)" = "on_publish on_hls on_play on_stop on_unpublish" ]
 	jq -s -e '.[0].facts as $p | $p.client_id == "s1" and $p.ip == "2001:db8::1" and $p.stream_url == "/live/alice" and
-		.[4].facts.client_id == "s1" and .[4].facts.app == "live" and (.[2].facts | has("pageUrl")) and
+		.[4].facts.client_id == "s1" and .[2].facts.client_id == "v1" and .[3].facts.client_id == "v1" and .[4].facts.app == "live" and (.[2].facts | has("pageUrl")) and
 		(.[1].facts | .duration == 2 and .file == "alice/720p/01kat3y000-1-42.m4s" and .seq_no == 42 and
 			.m3u8 == "alice/720p/index.m3u8" and .cwd == "/srv/live")' asked
 }

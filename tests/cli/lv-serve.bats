@@ -124,6 +124,8 @@ header() { # NAME CURL-ARGUMENT...: that header's value
 	PID=
 	[ "$(jq -s 'map(select(.event == "play.started")) | length' events)" = 1 ]
 	[ "$(jq -s 'map(select(.event == "play.ended")) | length' events)" = 1 ]
+	# a back end that is told knows by it who has gone
+	jq -s -e 'map(select(.event | startswith("play.")).session) | .[0] == .[1] and (.[0] | test("^[0-9a-f]{16}$"))' events
 }
 
 @test "SIGTERM lets a response finish" {
