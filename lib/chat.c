@@ -12,8 +12,8 @@
 #include "names.h"
 #include "text.h"
 
-static const char *const kinds[] = { [CHAT_AUTH] = "auth", [CHAT_MESSAGE] = "message",
-	[CHAT_EMOTE] = "emote", [CHAT_HELD] = "held", [CHAT_DELETE] = "delete", [CHAT_TIMEOUT] = "timeout",
+static const char *const kinds[] = { [CHAT_AUTH] = "auth", [CHAT_HISTORY] = "history",
+	[CHAT_MESSAGE] = "message", [CHAT_EMOTE] = "emote", [CHAT_HELD] = "held", [CHAT_DELETE] = "delete", [CHAT_TIMEOUT] = "timeout",
 	[CHAT_BAN] = "ban", [CHAT_UNBAN] = "unban", [CHAT_CLEAR] = "clear", [CHAT_MODES] = "modes",
 	[CHAT_PIN] = "pin", [CHAT_UNPIN] = "unpin",
 	[CHAT_APPROVE] = "approve", [CHAT_DENY] = "deny", [CHAT_SUB] = "sub", [CHAT_GIFT] = "gift",
@@ -232,6 +232,17 @@ take_event(struct chat_ask *a, const json_t *o)
 	return true;
 }
 
+static bool
+take_history(struct chat_ask *a, const json_t *o)
+{
+	int64_t count = CHAT_HISTORY_MAX / 2;
+
+	if (json_object_get(o, "count") && !whole(&count, o, "count", 1, CHAT_HISTORY_MAX))
+		return false;
+	a->count = (int)count;
+	return true;
+}
+
 static const char *
 take(struct chat_ask *a, const json_t *o)
 {
@@ -255,6 +266,8 @@ take(struct chat_ask *a, const json_t *o)
 		if (!word(a->token, TICKET_TEXT_MAX, o, "token") || !*a->token)
 			return "field_missing";
 		return NULL;
+	case CHAT_HISTORY:
+		return take_history(a, o) ? NULL : "field_missing";
 	case CHAT_MESSAGE:
 		return take_text(a, o);
 	case CHAT_EMOTE:

@@ -25,6 +25,7 @@
 #define CHAT_FOLLOWERS_MAX_MIN 129600
 #define CHAT_GIFTS_MAX 1000
 #define CHAT_SPOTS_MAX 20     /* emotes within a text */
+#define CHAT_HISTORY_MAX 100  /* entries asked for at a time */
 
 /* When it was said, and a number within the millisecond: "1764000000000-0", as Redis Streams have it. */
 struct chat_id {
@@ -37,6 +38,7 @@ int chat_id_order(struct chat_id, struct chat_id); /* below, equal to or above 0
 
 enum chat_kind {
 	CHAT_AUTH = 1,
+	CHAT_HISTORY, /* anybody: what was said before */
 	CHAT_MESSAGE, /* anybody with a token */
 	CHAT_EMOTE,
 	CHAT_HELD,   /* a message that moderators look at first; nobody says it himself */
@@ -82,10 +84,10 @@ struct chat_ask {
 	char ref[CHAT_REF_MAX + 1]; /* the client's own word for this, given back */
 	char user[TICKET_USER_MAX + 1], name[TICKET_NAME_MAX + 1];
 	char reason[CHAT_REASON_MAX + 1];
-	struct chat_id id; /* delete, pin; the message replied to */
+	struct chat_id id; /* delete, pin; the message replied to; history: before it */
 	bool has_id;
 	int64_t seconds; /* timeout */
-	int tier, count; /* sub, gift; the viewers of a raid */
+	int tier, count; /* sub, gift; the viewers of a raid; history: so many */
 	struct chat_modes modes;
 	bool has_slow, has_followers, has_subs, has_emote, has_unique, has_links;
 	const char *why; /* it is held */

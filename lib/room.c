@@ -264,7 +264,7 @@ room_apply(struct room *r, struct chat_id id, const char *body, size_t n)
 	int kind = chat_kind(field(o, "type")), e = -EBADMSG;
 	struct line *l;
 
-	if (kind < 0 || kind == CHAT_AUTH || kind == CHAT_APPROVE)
+	if (kind < CHAT_MESSAGE || kind == CHAT_APPROVE)
 		goto out;
 	e = -EEXIST;
 	if (chat_id_order(id, r->last) <= 0)
@@ -409,6 +409,33 @@ room_after(const struct room *r, struct chat_id id, uint64_t *at)
 		n--;
 	*at = n;
 	return 0;
+}
+
+bool
+room_say_before(const struct room *r, struct chat_id id, int count, struct buf *to)
+{
+	uint64_t end = r->head, from, n;
+	size_t left = ROOM_BATCH, told = 0;
+	const struct line *l;
+
+	while (end > r->first && chat_id_order(line_at(r, end - 1)->id, id) >= 0)
+		end--;
+	for (from = end; from > r->first; from--) {
+		l = line_at(r, from - 1);
+		if (!is_said(l->kind) || l->dead)
+			continue;
+		if (!count-- || l->size > left)
+			break;
+		left -= l->size;
+	}
+	for (n = from; n < end; n++) {
+		l = line_at(r, n);
+		if (!is_said(l->kind) || l->dead)
+			continue;
+		buf_append(to, ",", told++ > 0);
+		buf_append(to, l->frame + l->head, l->size - l->head);
+	}
+	return from > r->first;
 }
 
 static bool

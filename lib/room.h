@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "chat.h"
 #include "json.h"
 
@@ -94,6 +95,12 @@ int room_after(const struct room *, struct chat_id, uint64_t *at);
  * A moderator is shown what is held, too.  0 bytes: nothing is left to send.
  */
 size_t room_batch(struct room *, uint64_t *at, uint64_t joined, bool moderator, const uint8_t **frames);
+
+/*
+ * What was said before an id, the newest count of it in at most ROOM_BATCH bytes, oldest first, appended
+ * as entries parted by commas.  True: there is more.
+ */
+bool room_say_before(const struct room *, struct chat_id, int count, struct buf *);
 
 void room_say_modes(const struct room *, struct json *); /* as fields of an object */
 void room_say_pin(const struct room *, struct json *);

@@ -2,7 +2,6 @@
 #ifndef LV_ROOM_PARTS_H
 #define LV_ROOM_PARTS_H
 
-#include "buf.h"
 #include "room.h"
 #include "table.h"
 

@@ -83,7 +83,7 @@ room_judge(struct room *r, const struct ticket *t, const struct chat_ask *a, int
 			return no;
 	} else if (a->kind >= CHAT_SUB) {
 		return t->role == TICKET_SERVICE ? NULL : "no_permission";
-	} else if (t->role < TICKET_MOD || a->kind == CHAT_AUTH) {
+	} else if (t->role < TICKET_MOD || a->kind < CHAT_MESSAGE) {
 		return "no_permission";
 	}
 	if (a->has_id && (!(l = room_line(r, a->id)) || l->dead ||

@@ -125,7 +125,8 @@ guest_open(void *ctx, struct ws_conn *c, void **user)
 	g->hall = h;
 	g->conn = c;
 	g->came_ms = clock_mono_ms();
-	g->has_offset = chat_id_read(&g->offset, offset) == 0;
+	g->has_offset = *offset; /* one that cannot be read is 0-0, after which not all is known */
+	chat_id_read(&g->offset, offset);
 	/* A page of ours says whose it is; what says nothing is a program, and has a token. */
 	g->notify = notify;
 	g->must_login = notify || h->config.login || (h->config.origins && !n);

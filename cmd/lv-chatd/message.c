@@ -36,6 +36,29 @@ look(const struct guest *g, struct chat_ask *a, const struct room_verdict *v, in
 	return room_can_hold(g->place->room, g->ticket->user, now_ms) ? NULL : "busy";
 }
 
+static void
+tell_history(struct guest *g, const struct chat_ask *a)
+{
+	struct chat_id before = a->has_id ? a->id : (struct chat_id){ UINT64_MAX, UINT64_MAX };
+	struct buf entries = { 0 };
+	char text[ROOM_BATCH + 512];
+	struct json j;
+	bool more;
+
+	buf_append(&entries, "[", 1);
+	more = room_say_before(g->place->room, before, a->count, &entries);
+	buf_append(&entries, "]", 2);
+	json_begin(&j, text, sizeof(text));
+	json_str(&j, "type", chat_kind_text(a->kind));
+	if (!entries.error)
+		json_raw(&j, "entries", (const char *)buf_data(&entries));
+	json_bool(&j, "more", more);
+	if (*a->ref)
+		json_str(&j, "ref", a->ref);
+	guest_say_json(g, &j);
+	buf_free(&entries);
+}
+
 void
 guest_message(void *user, const char *text, size_t n)
 {
@@ -69,7 +92,11 @@ guest_message(void *user, const char *text, size_t n)
 		guest_notice(g, g->notify ? "unknown_type" : "unavailable", a.ref, NULL);
 		return;
 	}
-	no = room_judge(g->place->room, g->ticket, &a, now_ms, &v);
+	if (a.kind == CHAT_HISTORY && !buf_len(&g->out)) {
+		tell_history(g, &a);
+		return;
+	}
+	no = a.kind == CHAT_HISTORY ? "busy" : room_judge(g->place->room, g->ticket, &a, now_ms, &v);
 	if (!no && g->hall->books && (a.kind == CHAT_MESSAGE || a.kind == CHAT_EMOTE))
 		no = books_judge(g->hall->books, g->stream, g->ticket, now_ms, &v.until_ms);
 	if (!no)

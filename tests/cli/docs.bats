@@ -90,6 +90,15 @@ emitted() {
 		diff --label told --label lv-metrics.7 -u0 - "$BATS_TEST_TMPDIR/defined"
 }
 
+@test "lv-chatd(1) names every word that refuses" {
+	local id ids
+	ids=$(sed -n '/notices\[\] = {/,/^};/s/^\t{ "\([a-z_]*\)".*/\1/p' "$ROOT/lib/chat.c")
+	[ "$(wc -w <<<"$ids")" -gt 20 ]
+	for id in $ids; do
+		grep -v '^\.\\"' "$ROOT/man/lv-chatd.1" | grep -qw "$id" || { echo "$id"; return 1; }
+	done
+}
+
 @test "an event in a command's manual is one that lv-events(7) defines" {
 	local f name
 	for f in "$ROOT"/man/*.1; do

@@ -66,6 +66,21 @@ read_all(struct room *r, uint64_t at, uint64_t joined, bool moderator)
 }
 
 static void
+look_back(const struct room *r, struct chat_id id)
+{
+	struct buf b = { 0 };
+	json_t *o;
+
+	buf_append(&b, "[", 1);
+	room_say_before(r, id, 100, &b);
+	buf_append(&b, "]", 1);
+	if (buf_len(&b) > ROOM_BATCH + 2 || !(o = json_loadb((char *)buf_data(&b), buf_len(&b), 0, NULL)))
+		abort();
+	json_decref(o);
+	buf_free(&b);
+}
+
+static void
 block(const char *text, size_t n)
 {
 	struct words *w;
@@ -113,6 +128,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_all(r, room_back(r, 5), room_head(r), true);
 	if (chat_id_read(&id, "1764000000000-0") == 0)
 		room_after(r, id, &(uint64_t){ 0 });
+	look_back(r, id);
 	room_free(&r);
 	emotes_free(&emotes);
 	return 0;

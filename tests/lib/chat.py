@@ -311,7 +311,14 @@ async def history():
     same(await whole.texts(1000), ["n%d" % n for n in range(1000)])
     for offset in ("1-0", "9999999999999-0", "x"):
         c = await Client.enter(s, offset=offset)
-        same(c.joined.get("recovered"), None if offset == "x" else False)
+        same(c.joined["recovered"], False)
+    assert "recovered" not in (await Client.enter(s, offset="")).joined
+    # what was said before: anybody may ask
+    h = await c.answer(type="history", id=gone.seen[1]["id"], count=3)
+    same(([m["text"] for m in h["entries"]], h["more"]), (["n987", "n988", "n989"], True))
+    h = await c.answer(type="history")
+    same(h["entries"][-1], gone.seen[-1])
+    same(len(h["entries"]), 50)
     elsewhere = await Client.enter(s, stream="bob")
     same(len(elsewhere.seen), 1)
     await s.end()
@@ -518,8 +525,12 @@ async def slow_reader():
     task = asyncio.ensure_future(write())
     same([t.split(" ")[0] for t in await quick.texts(2500)], [str(n) for n in range(2500)])
     await task
-    while sock.recv(1 << 20):  # what was on its way, and then the end
-        pass
+    tail = b""
+    while data := sock.recv(1 << 20):  # what was on its way, and then the end
+        tail = (tail + data)[-200:]
+    code, reason = tail[tail.rindex(b"\x88") + 2:][:2], tail[tail.rindex(b"\x88") + 4:]
+    same(int.from_bytes(code, "big"), 4008)
+    same(json.loads(reason)["reason"], "too slow")
     if "asan" not in os.environ["BUILD"]:
         assert s.rss_kb() < before + 12000, (before, s.rss_kb())
     await s.end()

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,10 @@ what_may_be_said(void **state)
 		{ "{\"type\":\"gift\",\"user\":\"1\"}", "field_missing" },
 		{ "{\"type\":\"raid\",\"user\":\"bob\",\"viewers\":0}", NULL },
 		{ "{\"type\":\"viewers\"}", "unknown_type" },
+		{ "{\"type\":\"history\"}", NULL },
+		{ "{\"type\":\"history\",\"id\":\"1-2\",\"count\":100}", NULL },
+		{ "{\"type\":\"history\",\"count\":101}", "field_missing" },
+		{ "{\"type\":\"history\",\"id\":\"1\"}", "field_missing" },
 		{ "{\"type\":\"held\",\"text\":\"x\"}", "unknown_type" },
 		{ "{\"type\":\"approve\",\"id\":\"1-2\"}", NULL },
 		{ "{\"type\":\"deny\"}", "field_missing" },
@@ -253,6 +258,52 @@ moderating(void **state)
 	apply(r, 2003, "{\"type\":\"clear\"}");
 	expect_text(r, 0, 0, "delete ban clear");
 	expect_text(r, 0, room_head(r), "");
+	room_free(&r);
+}
+
+/* The texts of what was said before, parted by blanks. */
+static void
+expect_before(const struct room *r, uint64_t ms, int count, const char *want, bool more)
+{
+	struct buf b = { 0 };
+	char got[200] = "", *to = got;
+	json_t *all, *o;
+	size_t i;
+
+	buf_append(&b, "[", 1);
+	assert_int_equal(room_say_before(r, (struct chat_id){ ms, 0 }, count, &b), more);
+	buf_append(&b, "]", 1);
+	assert_non_null(all = json_loadb((char *)buf_data(&b), buf_len(&b), 0, NULL));
+	json_array_foreach(all, i, o)
+		to += snprintf(to, (size_t)(got + sizeof(got) - to), "%s%s", i ? " " : "",
+			json_string_value(json_object_get(o, "text")));
+	assert_string_equal(got, want);
+	json_decref(all);
+	buf_free(&b);
+}
+
+static void
+looking_back(void **state)
+{
+	struct room *r = room_of(6);
+	uint64_t ms;
+
+	(void)state;
+	apply(r, 2000, "{\"type\":\"delete\",\"target\":\"1003-0\"}");
+	expect_before(r, UINT64_MAX, 100, "m0 m1 m2 m4 m5", false);
+	expect_before(r, 2000, 2, "m4 m5", true);
+	expect_before(r, 1004, 2, "m1 m2", true);
+	expect_before(r, 1002, 2, "m0 m1", false);
+	expect_before(r, 1000, 2, "", false);
+	room_free(&r);
+	r = room_of(0); /* of long ones no more than fit */
+	for (ms = 1000; ms < 1010; ms++) {
+		static char body[ROOM_BODY_MAX];
+		int n = snprintf(body, sizeof(body), "{\"type\":\"message\",\"pad\":\"%08000d\",\"text\":\"m%d\"}", 0, (int)ms - 1000);
+
+		assert_int_equal(room_apply(r, (struct chat_id){ ms, 0 }, body, (size_t)n), 0);
+	}
+	expect_before(r, 1008, 100, "m4 m5 m6 m7", true);
 	room_free(&r);
 }
 
@@ -626,6 +677,7 @@ main(void)
 		cmocka_unit_test(tables),
 		cmocka_unit_test(reading),
 		cmocka_unit_test(moderating),
+		cmocka_unit_test(looking_back),
 		cmocka_unit_test(pinning),
 		cmocka_unit_test(forgetting),
 		cmocka_unit_test(judging),
