@@ -268,6 +268,8 @@ put_tag(struct flv_tag *tag)
 				refuse_codec(0);
 				return false;
 			}
+			if (p.kind == FLV_HEADER && !p.size)
+				continue; /* some say so before they know: nothing to remember */
 			if (p.kind == FLV_HEADER && headers_known(tag, p.track))
 				return true;
 			if (p.kind == FLV_HEADER)

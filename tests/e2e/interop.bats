@@ -395,6 +395,19 @@ speak() {
 	END
 }
 
+@test "an empty sequence header in mid-stream changes nothing: the good one is repeated" {
+	speak <<-'END'
+		head, empty = b"\x17\0\0\0\0\1\x4d\x40\x1f\xff\xe1", b"\x17\0\0\0\0"
+		frame = b"\x17\1\0\0\0\0\0\0\5\x65\x88\x84\0\0"
+		p = Peer()
+		p.publish(key())
+		p.send(p.media([(9, 0, head), (9, 0, frame), (9, 100, empty), (9, 200, frame), (9, 2600, frame)]))
+		assert bodies(kept(6)) == [head, frame, empty, frame, head, frame]
+		assert b"params" not in open(stream() + ".flv", "rb").read()
+		p.close()
+	END
+}
+
 @test "each window is acknowledged, with the bytes since the first" {
 	speak <<-'END'
 		p = Peer()
