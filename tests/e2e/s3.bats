@@ -152,7 +152,8 @@ lv_gets_there() {
 	store=$(sed -n 's|^In S3 *\(http://[^/]*\)/.*|\1|p' said) port=$(free_port)
 	cdn=http://127.0.0.1:$port
 	mkdir cdn
-	sed "s|127.0.0.1:8333|${store#http://}|; s|127.0.0.1:8081|127.0.0.1:$port|; s|worker_processes auto|worker_processes 1|" \
+	sed "s|127.0.0.1:8333|${store#http://}|; s|:8080|:$(sed -n 's|^Watch at *http://.*:\([0-9]*\)/.*|\1|p' said)|; s|127.0.0.1:8081|127.0.0.1:$port|
+		s|worker_processes auto|worker_processes 1|" \
 		"$ROOT/examples/nginx-cdn.conf" >cdn/nginx.conf
 	/usr/sbin/nginx -p "$PWD/cdn" -c "$PWD/cdn/nginx.conf" -g 'daemon off; user root;' 2>cdn.err 3>&- &
 	running+=("$!")
@@ -173,6 +174,11 @@ lv_gets_there() {
 	go "http://127.0.0.1:$(sed -n 's/.* port \([0-9]*\) .*/\1/p' pages)/page.html"
 	eventually 60 page_is 'document.querySelector("video").currentTime > 0 && document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 100'
 	[ "$(in_page 'errors.length')" = 0 ]
+	# The player's own page, and what it plays, from the bucket.
+	go "$cdn/watch/main"
+	eventually 60 page_is 'document.querySelector("video").currentTime > 0 && document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 50'
+	in_page "performance.getEntriesByType('resource').map((e) => e.name).join(' ')" | grep -q "$cdn/live/main/[^ ]*m4s"
+	curl -sI "$cdn/live/main/master.m3u8" | grep -qi '^x-cache'
 	run -0 --separate-stderr timeout 60 ffmpeg -nostdin -v error -t 3 -i "$cdn/live/main/master.m3u8" -c copy -f null -
 	[ -z "$stderr" ] || { echo "$stderr"; false; }
 	# A segment that nobody has asked for: thirty viewers, one request to the bucket.
