@@ -198,8 +198,8 @@ function label(level, levels) {
 function quality(levels) {
 	const menu = $('quality');
 	const chosen = hls && !hls.autoLevelEnabled ? hls.loadLevel : -1;
-	const auto = new Option(hls && levels[hls.currentLevel] && chosen < 0
-		? `Auto (${label(levels[hls.currentLevel], levels)})` : 'Auto', '-1');
+	const now = hls && chosen < 0 && !matchMedia('(max-width: 430px)').matches && levels[hls.currentLevel]; // there is room
+	const auto = new Option(now ? `Auto ${label(now, levels)}` : 'Auto', '-1');
 	menu.replaceChildren(auto, ...levels.map((level, i) => new Option(label(level, levels), String(i))).reverse());
 	menu.value = String(chosen);
 	menu.disabled = levels.length < 2;
