@@ -198,16 +198,25 @@ as_lv() {
 	[ "$(inbox)" = 1 ]
 }
 
-@test "up --postgres=URL as an ordinary user: the key is in the database" {
+@test "up --postgres=URL --redis URL as an ordinary user: the key is in that database, the chat in that Redis" {
 	[ "$(id -u)" != 0 ] || id lv >/dev/null 2>&1 || skip "no user lv"
+	command -v redis-server >/dev/null || skip "no redis-server"
+	redis-server --port 0 --unixsocket "$PG/redis" --unixsocketperm 777 --dir "$PWD" --save '' >/dev/null 3>&- &
+	redis=$!
+	eventually 20 redis-cli -s "$PG/redis" ping >/dev/null
 	export LV_HOME=$PG/home LV_RTMP_PORT=0 LV_HTTP_PORT=0 LV_CHAT_PORT=0 LV_BIND=127.0.0.1
 	chmod 755 "$PG"
 	mkdir "$LV_HOME"
 	[ "$(id -u)" != 0 ] || chown lv: "$LV_HOME"
-	as_lv "$ROOT/pipelines.sh" up "--postgres=$DB" >said 2>&1 </dev/null 3>&- &
+	as_lv "$ROOT/pipelines.sh" up "--postgres=$DB" --redis "unix:$PG/redis" >said 2>&1 </dev/null 3>&- &
 	eventually 60 grep -q '^Everything is kept' said
 	[ "$(psql -XAtqc 'select count(*) from stream_keys')" = 1 ]
 	[ ! -e "$LV_HOME/keys" ]
+	(umask 077 && as_lv "$BUILD/bin/lv-auth" token main --token-secret "$LV_HOME/chat.secret" --user 4 >token)
+	lv-chat send main --token-file token <<<hello \
+		--url "ws://127.0.0.1:$(jq -r 'select(.event == "server.ready" and .src == "lv-chatd" and .proto != "metrics").port' "$LV_HOME/events.ndjson")"
+	[ "$(redis-cli -s "$PG/redis" xlen stream_chat:main)" = 1 ]
+	[ ! -e "$LV_HOME/redis" ]
 }
 
 @test "the page hands its query on to who says who may watch: in Chromium it is denied without, and not with" {
