@@ -101,6 +101,14 @@ ws_argument(const struct ws_conn *c, const char *name, char *text, size_t cap)
 	return 0;
 }
 
+static const char *
+address(char text[INET6_ADDRSTRLEN], const struct sockaddr_storage *sa, socklen_t len)
+{
+	if (getnameinfo((const struct sockaddr *)sa, len, text, INET6_ADDRSTRLEN, NULL, 0, NI_NUMERICHOST))
+		snprintf(text, INET6_ADDRSTRLEN, "unknown");
+	return text;
+}
+
 /* Behind a proxy of ours the address is the one that the proxy saw, the last. */
 static void
 find_remote(struct ws_conn *c)
@@ -116,10 +124,9 @@ find_remote(struct ws_conn *c)
 		snprintf(c->remote, sizeof(c->remote), "%.*s", (int)strcspn(last, " \t"), last);
 		return;
 	}
-	if (getpeername(lws_get_socket_fd(c->wsi), (struct sockaddr *)&sa, &len) < 0 ||
-		getnameinfo((struct sockaddr *)&sa, len, c->remote, sizeof(c->remote), NULL, 0,
-			NI_NUMERICHOST))
-		snprintf(c->remote, sizeof(c->remote), "unknown");
+	if (getpeername(lws_get_socket_fd(c->wsi), (struct sockaddr *)&sa, &len) < 0)
+		len = 0;
+	address(c->remote, &sa, len);
 }
 
 const char *
@@ -294,6 +301,13 @@ on_page(struct lws *wsi, const char *path)
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
+static void
+leave(struct ws *ws, void *mark)
+{
+	if (mark)
+		ws->config.left(ws->config.ctx, mark);
+}
+
 static int
 on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t n)
 {
@@ -332,6 +346,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		return 0;
 	case LWS_CALLBACK_WSI_DESTROY:
 		ws_of(wsi)->connections--;
+		leave(ws_of(wsi), lws_get_opaque_user_data(wsi));
 		return 0;
 	default:
 		return 0;
@@ -368,19 +383,30 @@ on_accept(struct ev_loop *loop, ev_io *w, int events)
 {
 	struct ws *ws = w->data;
 	int fd, n, on = 1, bytes = SNDBUF;
+	struct sockaddr_storage sa;
+	char remote[INET6_ADDRSTRLEN];
+	struct lws *wsi;
+	socklen_t len;
+	void *mark;
 
 	(void)loop;
 	(void)events;
 	for (n = 0; n < ACCEPTS; n++) {
-		if ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
+		len = sizeof(sa);
+		mark = NULL;
+		if ((fd = accept4(w->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
 			return;
-		if (ws->connections >= ws->config.max_connections) {
+		if (ws->connections >= ws->config.max_connections || (ws->config.arrived &&
+			ws->config.arrived(ws->config.ctx, address(remote, &sa, len), &mark) < 0)) {
 			close(fd); /* before a byte of it is read */
 			continue;
 		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-		lws_adopt_socket_vhost(ws->io.vhost, fd); /* closes it when it fails */
+		if ((wsi = lws_adopt_socket_vhost(ws->io.vhost, fd)))
+			lws_set_opaque_user_data(wsi, mark);
+		else
+			leave(ws, mark); /* and it is closed */
 	}
 }
 

@@ -27,6 +27,12 @@ struct ws_config {
 	size_t message_max;
 	unsigned max_connections;
 	bool proxied; /* believe the last X-Forwarded-For */
+	/*
+	 * A connection of which no byte was read: below 0 it is closed.  mark comes back in left when it is over.
+	 * NULL: all may come.
+	 */
+	int (*arrived)(void *ctx, const char *remote, void **mark);
+	void (*left)(void *ctx, void *mark);
 	/* 0 lets it in and sets its user; or the HTTP status that refuses it. */
 	int (*open)(void *ctx, struct ws_conn *, void **user);
 	void (*opened)(void *user); /* the handshake is done: frames may be sent */

@@ -86,7 +86,7 @@ struct hall {
 	struct emotes *emotes;           /* NULL: whatever they are called */
 	struct remote *remote; /* NULL: this box alone */
 	struct books *books;   /* NULL: bans are in the rooms only */
-	struct table places, addresses, users, listeners;
+	struct table places, addresses, arrivals, users, listeners;
 	struct place *dirty;
 	ev_prepare flush;
 	ev_timer later, tick;
@@ -183,9 +183,12 @@ void notify_heard(struct hall *, const char *user, const char *text, size_t n, b
 void notify_again(struct hall *);
 
 /*
- * door.c: a guest comes in.  ws calls guest_open with the handshake, which gives the guest or the HTTP
+ * door.c: a guest comes in.  ws calls door_arrived for a connection that has not said anything, and door_left
+ * when it is over; guest_open with the handshake, which gives the guest or the HTTP
  * status that refuses it, then guest_opened.
  */
+int door_arrived(void *hall, const char *remote, void **mark);
+void door_left(void *hall, void *mark);
 int guest_open(void *hall, struct ws_conn *, void **guest);
 void guest_opened(void *guest);
 void guest_greet(struct guest *); /* the place is known: what happened there may be told */

@@ -1,5 +1,6 @@
 /* At the door: a guest's handshake, who it says that it is, and the first it is told of the room. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -91,6 +92,30 @@ guest_login(struct guest *g, const char *token, const char *ref)
 	guest_show_all_held(g);
 	if (g->notify && !g->listeners && g->place)
 		notify_enter(g);
+}
+
+/* Who says nothing takes a place too; twice as many as may come in, so that who is over is told in HTTP. */
+int
+door_arrived(void *ctx, const char *remote, void **mark)
+{
+	struct hall *h = ctx;
+	int most = h->config.per_address, r;
+	struct count *c = NULL;
+	char who[48];
+
+	cidr_customer(who, remote);
+	r = hall_count(&h->arrivals, &c, who, most > INT_MAX / 2 ? most : 2 * most);
+	*mark = c;
+	return r;
+}
+
+void
+door_left(void *ctx, void *mark)
+{
+	struct hall *h = ctx;
+	struct count *c = mark;
+
+	hall_uncount(&h->arrivals, &c);
 }
 
 int

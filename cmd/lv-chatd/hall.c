@@ -345,5 +345,6 @@ hall_close(struct hall *h)
 	books_free(&h->books);
 	table_empty(&h->places, place_free);
 	table_empty(&h->addresses, free);
+	table_empty(&h->arrivals, free);
 	table_empty(&h->users, free);
 }

@@ -310,6 +310,8 @@ main(int argc, char **argv)
 	hall.config.login = login;
 	config.max_connections = (unsigned)max_connections;
 	config.proxied = proxied;
+	config.arrived = proxied ? NULL : door_arrived; /* they all arrive from the proxy */
+	config.left = door_left;
 	if ((r = ws_new(&hall.ws, loop, &config)) == -ENOTSUP)
 		die(EX_OSERR, 0, "cannot start: is libwebsockets' libev plugin (libwebsockets-evlib-ev) installed?");
 	if (r < 0 || (r = hall_open(&hall, loop)) < 0)

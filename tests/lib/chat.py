@@ -370,6 +370,24 @@ async def caps():
     else:
         raise AssertionError("who has left still counts")
     await s.end()
+    # who says nothing takes a place, but not everybody's
+    s = await Server.start("--per-address", "2")
+    silent = [socket.create_connection(("127.0.0.1", s.port)) for _ in range(5)]
+    same(await asyncio.to_thread(silent[4].recv, 1), b"")
+    same(select.select(silent[:4], [], [], 0)[0], [])
+    for c in silent[:2]:
+        c.close()
+    for _ in range(100):
+        try:
+            held = await Client.enter(s)
+            break
+        except (ConnectionError, EOFError, websockets.WebSocketException):
+            await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("who has left still counts")
+    for c in silent[2:]:
+        c.close()
+    await s.end()
     s = await Server.start("--proxied", "--per-address", "1")
     a = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.1"})
     b = await Client.enter(s, headers={"X-Forwarded-For": "10.0.0.1, 192.0.2.2"})
