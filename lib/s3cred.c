@@ -16,7 +16,7 @@
 
 #define FILE_MAX (64 << 10)
 
-static char path[PATH_MAX];
+static char path[PATH_MAX], part[PATH_MAX + 64];
 
 /* "name = value": 1 when the name is this one, the value copied; -EBADMSG when it is too long. */
 static int
@@ -50,11 +50,15 @@ s3cred_parse(struct s3cred *c, const char *text, const char *profile)
 
 	memset(c, 0, sizeof(*c));
 	for (; *text; text += n + (text[n] == '\n')) {
+		text += strspn(text, " \t");
 		n = strcspn(text, "\n");
 		if (text[0] == '[') {
-			size_t len = strcspn(text + 1, "]\n");
+			const char *name = text + 1 + strspn(text + 1, " \t");
+			size_t len = strcspn(name, "]\n");
 
-			ours = len == strlen(profile) && !strncmp(text + 1, profile, len);
+			while (len && (name[len - 1] == ' ' || name[len - 1] == '\t'))
+				len--;
+			ours = len == strlen(profile) && !strncmp(name, profile, len);
 		} else if (ours) {
 			if ((r = take(text, n, "aws_access_key_id", c->id, sizeof(c->id))) < 0 ||
 				(r = take(text, n, "aws_secret_access_key", c->secret, sizeof(c->secret))) < 0 ||
@@ -66,7 +70,7 @@ s3cred_parse(struct s3cred *c, const char *text, const char *profile)
 }
 
 static int
-from_file(struct s3cred *c)
+from_file(struct s3cred *c, const char **where)
 {
 	const char *profile = getenv("AWS_PROFILE");
 	struct buf text = { 0 };
@@ -80,6 +84,10 @@ from_file(struct s3cred *c)
 		return -EPERM;
 	if ((r = file_get(AT_FDCWD, real, FILE_MAX, &text)) >= 0 && !(r = buf_u8(&text, 0)))
 		r = s3cred_parse(c, (const char *)buf_data(&text), profile ? profile : "default");
+	if (r == -EBADMSG && profile) {
+		snprintf(part, sizeof(part), "profile %.50s of %s", profile, path);
+		*where = part;
+	}
 	if (buf_data(&text))
 		explicit_bzero(buf_data(&text), buf_len(&text));
 	buf_free(&text);
@@ -110,7 +118,7 @@ s3cred_load(struct s3cred *c, const char *file, const char **where)
 	*where = path;
 	if (file) {
 		snprintf(path, sizeof(path), "%s", file);
-		return from_file(c);
+		return from_file(c, where);
 	}
 	if (id && *id) {
 		*where = "the environment";
@@ -119,11 +127,11 @@ s3cred_load(struct s3cred *c, const char *file, const char **where)
 	if (folder) {
 		snprintf(path, sizeof(path), "%s/s3", folder);
 		if (access(path, F_OK) == 0)
-			return from_file(c);
+			return from_file(c, where);
 	}
 	if (shared)
 		snprintf(path, sizeof(path), "%s", shared);
 	else
 		snprintf(path, sizeof(path), "%s/.aws/credentials", home ? home : "");
-	return from_file(c);
+	return from_file(c, where);
 }

@@ -8,7 +8,7 @@
  *         aws_session_token; the profile is AWS_PROFILE, or "default".  Lines before the first
  *         profile count as well, so that a file may hold just the three lines.
  * Errors: -ENOENT nothing found, -EPERM a file that others may read, -EACCES one that we may not,
- *         -EBADMSG no key in it, or -errno; *where names the file (it is s3cred's own, good until the next call).
+ *         -EBADMSG no key in it, or -errno; *where names the file, and the profile (it is s3cred's own, good until the next call).
  */
 #ifndef LV_S3CRED_H
 #define LV_S3CRED_H

@@ -238,6 +238,8 @@ policy() { s3 PUT "$B?policy=" --data-binary @- <<<"{\"Version\":\"2012-10-17\",
 	printf '[default]\naws_access_key_id = nobody\naws_secret_access_key = x\n[tv]\naws_access_key_id = lvkey\naws_secret_access_key = lvsecret\n' >home/.aws/credentials
 	chmod 600 creds/s3 home/.aws/credentials
 	CREDENTIALS_DIRECTORY=$PWD/creds DEST=s3://$B/1 once
+	AWS_SHARED_CREDENTIALS_FILE=home/.aws/credentials AWS_PROFILE=radio run -78 --separate-stderr once
+	[ "$stderr" = "lv-s3push: profile radio of home/.aws/credentials holds no aws_access_key_id with its aws_secret_access_key" ]
 	env -u AWS_SHARED_CREDENTIALS_FILE HOME="$PWD/home" AWS_PROFILE=tv "$BUILD/bin/lv-s3push" --root root --dest "s3://$B/2" --endpoint "$S3_URL" --once
 	export AWS_ACCESS_KEY_ID=lvkey AWS_SECRET_ACCESS_KEY=lvsecret
 	stored 1/live/a/720p/1.ts

@@ -77,6 +77,8 @@ keys(void **state)
 		  "aws_secret_access_key=B\naws_session_token=T\n", "default", "A", "B", "T" },
 		{ "[x]\naws_access_key_id=X\naws_secret_access_key=Y\n[default]\naws_access_key_id=A\n"
 		  "aws_secret_access_key=B", "x", "X", "Y", "" },
+		{ "# mine\r\n[ x y ]\r\n  aws_access_key_id = X\r\n\taws_secret_access_key = Y\r\n \t", "x y", "X", "Y", "" },
+		{ "[\n]\n[x\n[ ]\naws_access_key_id=X\naws_secret_access_key=Y\n", "x", NULL, NULL, NULL },
 		{ "[x]\naws_access_key_id=X\naws_secret_access_key=Y\n", "default", NULL, NULL, NULL },
 		{ "aws_access_key_id=X\n#aws_secret_access_key=Y\n", "default", NULL, NULL, NULL },
 		{ "", "default", NULL, NULL, NULL },
