@@ -77,6 +77,21 @@ shares_rung(const struct strand *v, const struct strand *a)
 	}
 }
 
+/* One that has had nothing for long is not offered while a picture has something:
+   a player that waits for lost sound shows no picture either. */
+static bool
+is_offered(const struct segmenter *g, const struct strand *k)
+{
+	int i;
+
+	if (!*k->init || k->unfit)
+		return false;
+	for (i = 0; k->gaps >= UNFIT && i < g->strands; i++)
+		if (g->strand[i].video && g->strand[i].gaps < UNFIT)
+			return false;
+	return true;
+}
+
 /* The sound of a picture: its rung's, or the first there is. */
 struct strand *
 seg_sound_of(struct segmenter *g, const struct strand *v)
@@ -86,7 +101,7 @@ seg_sound_of(struct segmenter *g, const struct strand *v)
 
 	for (i = 0; i < g->strands; i++) {
 		a = &g->strand[i];
-		if (a->video || !a->known || (!*a->init && !g->how.ts))
+		if (a->video || !a->known || (!is_offered(g, a) && !g->how.ts))
 			continue;
 		if (shares_rung(v, a))
 			return a;
@@ -100,20 +115,6 @@ static int64_t
 average(const struct strand *k)
 {
 	return k->ticks ? k->bytes * 8 * HZ / k->ticks : 0;
-}
-
-/* One that has had nothing for long is not offered while another has something. */
-static bool
-is_offered(const struct segmenter *g, const struct strand *k)
-{
-	int i;
-
-	if (!*k->init || k->unfit)
-		return false;
-	for (i = 0; k->gaps >= UNFIT && i < g->strands; i++)
-		if (g->strand[i].video && g->strand[i].gaps < UNFIT)
-			return false;
-	return true;
 }
 
 /* The channels of captions that are listed; what the variants say of them. */
@@ -164,7 +165,7 @@ seg_put_master(struct segmenter *g)
 	for (i = 0; pictures && i < g->strands; i++) {
 		struct strand *k = &g->strand[i];
 
-		if (k->video || !*k->init)
+		if (k->video || !is_offered(g, k))
 			continue;
 		snprintf(uri, sizeof(uri), "%s/index.m3u8", k->name);
 		m3u8_audio(&b, k->name, uri, k->codec.channels);

@@ -326,7 +326,7 @@ seg_put_media(struct segmenter *g, int track, struct segment *s, const size_t *c
 	/* Every picture but the leader's has to begin with a key frame, or it is not shown. */
 	e->gap = !count || (k->video && track != g->leader && !k->samples[0].key);
 	k->gaps = e->gap ? gaps + 1 : 0;
-	g->master_due |= k->video && (gaps >= UNFIT) != (k->gaps >= UNFIT);
+	g->master_due |= (gaps >= UNFIT) != (k->gaps >= UNFIT);
 	if (k->video && count && e->gap && k->gaps == UNFIT && !k->unfit && g->strand[g->leader].video) {
 		k->unfit = g->master_due = true;
 		warning(0, "%s has no key frame where the others have: off the master playlist", k->name);

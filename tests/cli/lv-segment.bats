@@ -377,6 +377,30 @@ open("hole.flv", "wb").write(out)'
 	jq -s -e 'map(select(.event=="segment.written" and .track=="source" and .pts_ms>=12000).dur_ms) | add > 11900' ev
 }
 
+@test "sound that is lost is off the master while the picture goes on, and back when it is" {
+	ffmpeg -v error -stream_loop 2 -i "$A" -c copy -f flv long.flv
+	local until
+	for until in 18000 99999; do # when the sound comes back, if ever
+		python3 -c '
+import sys
+d = open("long.flv", "rb").read()
+out, at = d[:13], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    if d[at] != 8 or not 4000 <= int.from_bytes(d[at + 4:at + 7], "big") < int(sys.argv[1]):
+        out += d[at:at + n]
+    at += n
+open("lost.flv", "wb").write(out)' $until
+		run -0 --separate-stderr lv-segment --dir live/$until --window 20 lost.flv
+		[ -z "$stderr" ]
+		! grep -q EXT-X-GAP live/$until/source/index.m3u8
+	done
+	grep -q 'CODECS="avc1[^,"]*,mp4a.*AUDIO="audio-source"' live/18000/master.m3u8
+	grep -q 'CODECS="avc1[^,"]*"' live/99999/master.m3u8
+	! grep -q AUDIO= live/99999/master.m3u8
+	! grep -q TYPE=AUDIO live/99999/master.m3u8
+}
+
 @test "a transport stream: every frame of picture and sound, at its time, in segments that stand alone" {
 	flv-ladder source="$A" 90p="$B" >ladder.flv
 	lv-segment --format ts --dir live/x --archive archive ladder.flv

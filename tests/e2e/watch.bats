@@ -161,6 +161,37 @@ for i in 0, 1:
 	exec 9>&-
 }
 
+@test "sound that comes after the picture is heard by who watches already" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	cd "$BATS_TEST_TMPDIR"
+	ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=15 -f lavfi -i sine=r=44100 -t 24 -c:v libx264 -preset ultrafast \
+		-g 30 -c:a aac -f flv both.flv
+	python3 -c '
+d = open("both.flv", "rb").read()
+parts, at = [d[:13], b""], 13
+while at < len(d):
+    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
+    late = int.from_bytes(d[at + 4:at + 7], "big") >= 8000
+    head = d[at] == 8 and d[at + 12] == 0
+    if d[at] == 9 or head or (d[at] == 8 and late):
+        parts[late or head] += d[at:at + n]
+    at += n
+for i in 0, 1:
+    open("late%d" % i, "wb").write(parts[i])'
+	mkfifo in
+	lv-segment --dir "$LV_HOME/live/late" --events cut <in 3>&- &
+	echo $! >>"$DIR/pids"
+	exec 9>in
+	cat late0 >&9
+	wait_event cut 10 '.event=="playlist.written" and .seq>=2' >/dev/null
+	go "$URL/watch/late"
+	eventually 20 page_is 'document.body.dataset.state == "playing"'
+	cat late1 >&9
+	eventually 40 page_is 'document.querySelector("video").webkitAudioDecodedByteCount > 0'
+	page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 0'
+	exec 9>&-
+}
+
 @test "without hls.js the browser plays by itself" {
 	[ -e "$DIR/session" ] || skip "no chromedriver"
 	driver POST /goog/cdp/execute '{"cmd":"Network.enable","params":{}}' >/dev/null

@@ -17,6 +17,7 @@ let hls = null;
 let waiting = 0;
 let stuck = 0;
 let wanted = true; // the viewer has not paused it
+let offered = ''; // what there was in the master playlist
 
 const words = {
 	connecting: 'Connecting…',
@@ -77,6 +78,17 @@ function retry(why) {
 	waiting = setTimeout(connect, RETRY_MS);
 }
 
+const kinds = (list) => (/TYPE=AUDIO|mp4a|opus|flac|ac-3/i.test(list) ? 'sound ' : '') + (list.includes('RESOLUTION=') ? 'picture' : '');
+
+// Sound or a picture that comes later, or is lost, changes the master playlist, which hls.js reads but once.
+async function look_again() {
+	if (!hls || video.paused || (page.dataset.state !== 'stalled' && offered === 'sound picture'))
+		return;
+	const reply = await fetch(master, { cache: 'no-store' }).catch(() => null);
+	if (reply?.ok && kinds(await reply.text()) !== offered)
+		connect();
+}
+
 async function connect() {
 	clearTimeout(waiting);
 	try {
@@ -88,6 +100,7 @@ async function connect() {
 		const reply = await fetch(master, { cache: 'no-store' });
 		if (!reply.ok)
 			return retry('offline');
+		offered = kinds(await reply.text());
 	} catch {
 		return retry('unreachable');
 	}
@@ -336,8 +349,10 @@ document.addEventListener('visibilitychange', () => {
 	if (!broadcast && !document.hidden && wanted && hls && $('live').dataset.at === 'behind')
 		live();
 });
-if (!broadcast)
+if (!broadcast) {
 	setInterval(() => { figures(); pace(); }, 500);
+	setInterval(look_again, 2 * RETRY_MS);
+}
 
 $('name').textContent = name;
 document.title = broadcast ? `${name} – recording` : `${name} – live`;
