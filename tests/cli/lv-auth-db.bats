@@ -633,7 +633,8 @@ row_is() { # QUERY VALUE
 	exec 30>&-
 	lv-auth "${STORE[@]}" ban alice 17
 	lv-auth "${STORE[@]}" ban '*' 17
-	[ "$(pg 'select stream, by_user, reason, until from chat_bans order by stream')" = $'*|operator||\nalice|operator||' ]
+	[ "$(pg 'select stream, by_user, reason, until from chat_bans where lifted_at is null order by stream')" = $'*|operator||\nalice|operator||' ]
+	[ "$(pg 'select by_user, lifted_at between created_at and now() from chat_bans where lifted_at is not null')" = '42|t' ] # replaced, and kept
 	lv-auth "${STORE[@]}" unban alice 17
 	run -1 --separate-stderr lv-auth "${STORE[@]}" unban alice 17
 	[ "$stderr" = "lv-auth: no such user is banned from alice" ]

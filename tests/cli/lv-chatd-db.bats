@@ -74,6 +74,12 @@ sql() { psql -qAtc "$1"; }
 	lv-chat unban alice 1 --url "$url" --token-file mod
 	say free
 	eventually 30 test -z "$(sql 'select 1 from chat_bans where lifted_at is null')"
+	# one after the other: each is kept
+	lv-chat timeout alice 1 1 again --url "$url" --token-file mod
+	lv-chat ban alice 1 "for good" --url "$url" --token-file mod
+	eventually 30 sql_is $'calm down|t\nagain|t\nfor good|f' 'select reason, lifted_at is not null from chat_bans order by id'
+	say no || :
+	grep -qx 'lv-chat: banned: You are banned from this chat.' said.err
 }
 
 @test "what an operator gives is told in the room, once for all of it and by one of two boxes; a back end's gift is written" {
