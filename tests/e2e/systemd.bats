@@ -360,6 +360,29 @@ drop_in() { # UNIT: standard input, in effect
 	machine systemctl daemon-reload
 }
 
+@test "four hundred publishers at once are handed over, each at the first try" {
+	[ -n "${LONG:-}" ] || skip "only with LONG=1: it starts 400 units"
+	drop_in lv-stream@.service <<-'END'
+		[Unit]
+		OnSuccess=
+		[Service]
+		ExecStart=
+		ExecStart=/bin/sh -c 'exec cat </run/lv/streams/$${LV_STREAM}.flv >/dev/null'
+	END
+	machine runuser -u lv -- sh -c 'cd /tmp && mkfifo hold && exec 9<>hold
+		while [ $((i += 1)) -le 400 ]; do
+			LV_STREAM=storm-$i LV_BROADCAST=b LV_EPOCH=1 LV_ORIGIN_MS=1 /usr/libexec/lv/lv-hand-over <hold &
+		done
+		wait' >storm.out 2>&1 &
+	all() { [ "$(machine systemctl list-units --no-legend --state=active 'lv-stream@storm-*' | wc -l)" = 400 ]; }
+	eventually 180 all || { sort storm.out | uniq -c | head; return 1; }
+	machine systemctl stop 'lv-stream@storm-*'
+	wait "$!"
+	[ ! -s storm.out ]
+	machine rm -r /run/systemd/system/lv-stream@.service.d
+	machine systemctl daemon-reload
+}
+
 @test "a full disk under one stream: the others and the door run on, and it does when there is room" {
 	key dave
 	machine install -d -o lv -g lv /var/lib/lv/live/dave /var/lib/lv/archive/dave
