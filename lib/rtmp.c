@@ -230,6 +230,8 @@ rtmp_next(struct rtmp *r, struct rtmp_event *e)
 			acknowledge(r);
 			return got ? got : r->out.error;
 		}
+		if (!r->publishing && ++r->early > RTMP_EARLY)
+			return rtmp_broken(r, "too much said before anything is published");
 		if ((got = on_message(r, &m, e)))
 			return got;
 		if (r->out.error)

@@ -9,7 +9,8 @@
  * Errors: next gives 1 for an event, 0 for "feed me", or a final -errno: -EPROTO (rtmp_why says
  *         what), -EMSGSIZE, -E2BIG, -EBADMSG, -ENOMEM; -EACCES for one that connects again now,
  *         with the next step of user and password.
- * Limits: a message of 1 MiB before RTMP_PUBLISH is allowed, then max_message; names below.
+ * Limits: a message of 1 MiB before RTMP_PUBLISH is allowed, then max_message; names below.  RTMP_EARLY
+ *         messages while nothing is published: an empty one costs its sender a byte, and us a look.
  * Spec:   RTMP 1.0 (Adobe, 2012), 5.2 handshake, 5.4 and 7 messages; Enhanced RTMP v2, "connect".
  *
  * Known misbehaviour that is accepted, in one place (of chunks: chunk.h; of the handshake: shake.h):
@@ -37,6 +38,7 @@
 #include "adobe.h"
 #include "buf.h"
 
+#define RTMP_EARLY 5000
 #define RTMP_CHUNK 65536 /* what the peer is told; each of our messages fits in one */
 
 enum rtmp_kind {

@@ -38,6 +38,7 @@ struct rtmp {
 	size_t connect_query;    /* how much of the query came with connect: it is for every publish */
 	bool connected, publishing, asked;
 	int streams;
+	int early; /* messages while nothing is published */
 	uint32_t stream, csid; /* the one that publishes, and where its command came */
 	uint32_t window, received, acknowledged;
 	const char *why;

@@ -149,6 +149,7 @@ rtmp_allow(struct rtmp *r)
 {
 	r->asked = false;
 	r->publishing = true;
+	r->early = 0;
 	r->chunks.max_message = r->max_message;
 	rtmp_put_status(r, r->stream, "onStatus", "status", "NetStream.Publish.Start", "publishing");
 }

@@ -336,8 +336,11 @@ speak() {
 		p.publish(key())
 		for turn in range(3):
 		    p.send(p.media([(8, 10 * i, sound(10 * turn + i)) for i in range(2)]))
-		    p.send(command("FCUnpublish", 4, None, key()) + command("deleteStream", 0, None, 1))
-		    assert p.expect("onFCUnpublish")[3]["code"] == "NetStream.Unpublish.Success"
+		    if turn == 2:
+		        p.send(command("closeStream", 0, None, msid=2))
+		    else:
+		        p.send(command("FCUnpublish", 4, None, key()) + command("deleteStream", 0, None, 1))
+		        assert p.expect("onFCUnpublish")[3]["code"] == "NetStream.Unpublish.Success"
 		    p.status("NetStream.Unpublish.Success")
 		    p.send(p.media([(8, 0, sound(99))]))  # too late: nobody hears it
 		    p.send(command("createStream", 5, None) + command("publish", 6, None, key(), "live", msid=2))
@@ -513,6 +516,7 @@ speak() {
 		    "16 MiB before the key": header(0, 9, 0, 0xffffff, 18),
 		    "objects in objects": command("connect", 1, Raw(b"\3" + b"\0\1a\3" * 50)),
 		    "more values than there may be": command("connect", 1, {"a": [1.0] * 2000}),
+		    "empty messages without end": header(0, 9, 0, 0, 99) + basic(3, 9) * 6000,
 		    "connect again": command("connect", 1, {"app": "live"}) * 2,
 		    "publish before connect": command("publish", 1, None, key(), "live"),
 		    "a hundred chunk streams": b"".join(header(0, 3 + i, 0, 500, 8) + bytes(128) for i in range(61)) +

@@ -307,6 +307,46 @@ splits_aggregates(void **state)
 	rtmp_free(&r);
 }
 
+/* What an empty message costs its sender: a byte. */
+static void
+put_empty(int n)
+{
+	put_hex("07000000000000" "6301000000");
+	while (--n)
+		buf_u8(&in, 0xc7);
+}
+
+static void
+hears_only_so_much_before_something_is_published(void **state)
+{
+	struct rtmp_event e;
+	struct rtmp *r;
+	size_t n;
+
+	(void)state;
+	put_publish("live", "k");
+	n = buf_len(&in);
+	put_empty(2 * RTMP_EARLY);
+	assert_int_equal(rtmp_new(&r, 1 << 20, ""), 0);
+	rtmp_feed(r, buf_data(&in), n);
+	assert_int_equal(rtmp_next(r, &e), 1);
+	rtmp_allow(r);
+	assert_int_equal(rtmp_next(r, &e), 0);
+	rtmp_feed(r, buf_data(&in) + n, buf_len(&in) - n); /* who publishes may */
+	assert_int_equal(rtmp_next(r, &e), 0);
+	rtmp_free(&r);
+	buf_clear(&in);
+	put_shake();
+	put_empty(RTMP_EARLY);
+	assert_int_equal(rtmp_new(&r, 1 << 20, ""), 0);
+	rtmp_feed(r, buf_data(&in), buf_len(&in));
+	assert_int_equal(rtmp_next(r, &e), 0);
+	rtmp_feed(r, "\xc7", 1);
+	assert_int_equal(rtmp_next(r, &e), -EPROTO);
+	assert_string_equal(rtmp_why(r), "too much said before anything is published");
+	rtmp_free(&r);
+}
+
 static void
 knows_what_is_not_rtmp(void **state)
 {
@@ -338,6 +378,7 @@ main(void)
 		cmocka_unit_test_setup(refuses_before_publish_start, setup),
 		cmocka_unit_test_setup(a_name_too_long_is_nobodys, setup),
 		cmocka_unit_test_setup(splits_aggregates, setup),
+		cmocka_unit_test_setup(hears_only_so_much_before_something_is_published, setup),
 		cmocka_unit_test_setup(knows_what_is_not_rtmp, setup),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
