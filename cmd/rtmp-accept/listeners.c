@@ -13,7 +13,8 @@
 #include "listen.h"
 
 #define LISTENERS 16
-#define HANDED_ON "RTMP_ACCEPT_LISTENERS" /* FD:KIND,... in the environment of the next binary */
+#define HANDED_ON "RTMP_ACCEPT_LISTENERS" /* FD:KIND,... in the environment of the next binary; */
+#define NAMES "RTMP_ACCEPT_NAMES" /* and what they are called, a line each */
 
 static const char *const protos[] = { "rtmp", "rtmps", "agent" };
 
@@ -81,7 +82,9 @@ listeners_passed(void)
 bool
 listeners_inherited(void)
 {
-	const char *at = getenv(HANDED_ON);
+	const char *at = getenv(HANDED_ON), *names = getenv(NAMES);
+	char name[LISTEN_TEXT];
+	size_t len_name;
 	int fd, kind, n, listens;
 	socklen_t len = sizeof(listens);
 
@@ -90,28 +93,37 @@ listeners_inherited(void)
 			kind > LISTENER_AGENT)
 			die(EX_USAGE, 0, "%s: no listening sockets", HANDED_ON);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		add(fd, (enum listener_kind)kind, NULL);
+		len_name = names ? strcspn(names, "\n") : 0;
+		snprintf(name, sizeof(name), "%.*s", (int)len_name, names ? names : "");
+		if (names)
+			names += len_name + (names[len_name] == '\n');
+		add(fd, (enum listener_kind)kind, name);
 	}
 	unsetenv(HANDED_ON);
+	unsetenv(NAMES);
 	return count > 0;
 }
 
 void
 listeners_hand_on(bool on)
 {
-	char text[LISTENERS * 24] = "";
-	size_t n = 0;
+	char text[LISTENERS * 24] = "", names[LISTENERS * (LISTEN_TEXT + 1)] = "";
+	size_t n = 0, m = 0;
 	int i;
 
 	for (i = 0; i < count; i++) {
 		fcntl(listeners[i].fd, F_SETFD, on ? 0 : FD_CLOEXEC);
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%d:%d", i ? "," : "", listeners[i].fd,
 			listeners[i].kind);
+		m += (size_t)snprintf(names + m, sizeof(names) - m, "%s\n", listeners[i].name);
 	}
-	if (on)
+	if (on) {
 		setenv(HANDED_ON, text, 1);
-	else
+		setenv(NAMES, names, 1);
+	} else {
 		unsetenv(HANDED_ON);
+		unsetenv(NAMES);
+	}
 }
 
 void

@@ -117,6 +117,23 @@ reports() {
 	END
 }
 
+@test "a socket keeps systemd's name for it through an upgrade" {
+	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
+	local one
+	one=$(free_port)
+	PATH=$PATH systemd-socket-activate -E PATH -l "127.0.0.1:$one" --fdname studio "$BUILD/bin/rtmp-accept" \
+		--auth "jq --unbuffered -c 'select(.ask) | {id, allow: false, reason: (\"by \" + .listener)}'" \
+		--run-dir "$PWD/run" --events events --drain-s 0 -- cat 2>err 3>&- &
+	door=$!
+	publish_here() { run ! ffmpeg -nostdin -v error -i clip.flv -c copy -f flv "rtmp://127.0.0.1:$one/live/x"; }
+	publish_here
+	[[ $output == *"by studio"* ]]
+	kill -USR1 "$door"
+	eventually 10 eval '[ "$(grep -c server.ready events)" = 2 ]'
+	publish_here
+	[[ $output == *"by studio"* ]]
+}
+
 @test "systemd passes the sockets on, each named for what is spoken there, for this process alone" {
 	command -v systemd-socket-activate >/dev/null || skip "no systemd-socket-activate"
 	local one two
