@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "die.h"
 #include "event.h"
+#include "health.h"
 #include "keepers.h"
 #include "mark.h"
 #include "note.h"
@@ -55,6 +56,24 @@ say_word(struct keeper *k, uint32_t kind, const char *reason)
 	send(k->fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void
+say_problems_ended(const struct keeper *k)
+{
+	struct event e;
+	int p;
+
+	for (p = 0; p < HEALTH_PROBLEMS; p++) {
+		if (!(k->state.problems & 1U << p))
+			continue;
+		event_begin(&e, "problem.ended");
+		event_str(&e, "stream", k->hello.stream);
+		event_str(&e, "broadcast", k->hello.broadcast);
+		event_str(&e, "session", k->state.session);
+		event_str(&e, "problem", health_names[p]);
+		event_send(&e);
+	}
+}
+
 /* What a keeper would have said of its end, had it lived. */
 void
 keeper_say_ended(const struct keeper *k, bool broadcast)
@@ -63,6 +82,7 @@ keeper_say_ended(const struct keeper *k, bool broadcast)
 	struct event e;
 
 	if (s->kind && s->publishing) {
+		say_problems_ended(k);
 		auth_notice("ended", s->session, s->broadcast);
 		event_begin(&e, "publish.ended");
 		event_str(&e, "stream", k->hello.stream);

@@ -87,7 +87,7 @@ bury(const struct note *n, int64_t age_ms)
 	if (!k)
 		return;
 	k->fd = -1;
-	k->state = n->state;
+	memcpy(&k->state, &n->state, n->state.version == KEEP_VERSION ? sizeof(k->state) : KEEP_HEAD);
 	keeper_hello(&k->hello);
 	keeper_name(&k->hello, &k->state);
 	memcpy(k->hello.env, n->env, n->env_len);

@@ -374,16 +374,21 @@ in_pairs() {
 }
 
 @test "a door and a keeper that are killed together: the next door goes on with the broadcast, each event once" {
-	local keeper
+	local keeper first
 	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
 	publish alice -re -stream_loop 5 3>&- &
+	first=$!
 	wait_event events 10 '.event=="publish.started"'
+	pkill -STOP -P "$first"
+	wait_event events 10 '.event=="problem.began"'
 	keeper=$(pgrep -P "$door" -f 'rtmp-keeper alice')
 	kill -9 "$door" "$keeper"
 	eventually 5 gone "$keeper"
 	mv events first
 	open_door --grace-ms 20000 -- sh -c 'exec cat >>"$LV_STREAM.flv"'
 	wait_event events 10 '.event=="publish.ended" and .reason=="the keeper died"'
+	wait_event events 10 '.event=="problem.ended" and .problem=="stalled"'
+	pkill -KILL -P "$first"
 	publish alice
 	wait_event events 15 '.event=="broadcast.ended"'
 	cat events >>first && mv first events
