@@ -259,7 +259,9 @@ drop_in() { # UNIT: standard input, in effect
 		pg() { runuser -u nobody -- "$bin/$@"; }
 		pg initdb -D /run/pg/data -U lv -A trust -N --locale=C.UTF-8 >/dev/null
 		pg pg_ctl -D /run/pg/data -w -o '-k /run/pg -F -c listen_addresses=' -l /run/pg/log start >/dev/null
-		redis-server --port 0 --unixsocket /run/pg/redis --unixsocketperm 777 --save '' --daemonize yes >/dev/null
+		redis-server --port 0 --unixsocket /run/pg/redis --unixsocketperm 777 --requirepass sesame --save '' --daemonize yes >/dev/null
+		umask 077
+		echo sesame >/etc/lv/secrets/redis
 		createdb -h /run/pg -U lv lv
 		lv-auth schema | psql -Xq -h /run/pg -U lv lv
 		lv-auth --db 'postgresql:///lv?host=/run/pg&user=lv' add gwen >/dev/null
@@ -267,7 +269,8 @@ drop_in() { # UNIT: standard input, in effect
 	END
 	drop_in lv-notify.service <<-END
 		[Service]
-		Environment="LV_NOTIFY_OPTIONS=--db postgresql:///lv?host=/run/pg&user=lv --redis unix:/run/pg/redis"
+		LoadCredential=redis:/etc/lv/secrets/redis
+		Environment="LV_NOTIFY_OPTIONS=--db postgresql:///lv?host=/run/pg&user=lv --redis unix:/run/pg/redis --redis-password-file /run/credentials/lv-notify.service/redis"
 	END
 	machine systemctl start lv-hook lv-notify
 	asked() { machine cat /root/asked | jq -c "select(.facts.stream == \"gwen\") | $1" >asked; }
@@ -289,11 +292,11 @@ drop_in() { # UNIT: standard input, in effect
 	eventually 20 heard broadcast.ended
 	[ "$(show lv-hook NRestarts)" = 1 ]
 	[ "$(machine jq -s 'all(.[]; .signed)' /root/asked)" = true ]
-	inbox() { [ "$(machine redis-cli -s /run/pg/redis llen inbox:17)" = 1 ]; }
+	inbox() { [ "$(machine redis-cli --no-auth-warning -a sesame -s /run/pg/redis llen inbox:17)" = 1 ]; }
 	eventually 20 inbox
 	machine systemctl stop lv-hook lv-notify
 	[ "$(show lv-notify Result)" = success ]
-	machine sh -c 'redis-cli -s /run/pg/redis shutdown nosave; kill -QUIT "$(head -n 1 /run/pg/data/postmaster.pid)" $(cat /run/backend.pid)'
+	machine sh -c 'redis-cli --no-auth-warning -a sesame -s /run/pg/redis shutdown nosave; kill -QUIT "$(head -n 1 /run/pg/data/postmaster.pid)" $(cat /run/backend.pid)'
 	machine rm -r /run/systemd/system/lv-hook.service.d /run/systemd/system/lv-notify.service.d
 	machine systemctl daemon-reload
 }
