@@ -66,6 +66,8 @@ push_scanned(struct push *p, bool again)
 {
 	if (!again && p->spool) /* what waits from before; its playlists need the tree's files known */
 		spool_pending(p->spool, push_spooled, p);
+	push_sort(&p->live);
+	push_sort(&p->kept);
 	if (!p->config.once)
 		objects_each(&p->objects, unseen, p);
 	p->scan++;

@@ -41,6 +41,7 @@ struct flight {
 int64_t push_mtime(const struct stat *);
 void push_leave(struct object *); /* its queue */
 void push_queue(struct push *, struct object *);
+void push_sort(struct objects_queue *);
 void push_await(struct push *, struct list *); /* it is looked at until its versions are put */
 void push_journal(struct push *, struct object *, bool stored);
 void push_rewrite(struct push *); /* the journal */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include "die.h"
 #include "clock.h"
@@ -38,6 +39,34 @@ push_queue(struct push *p, struct object *ob)
 	}
 	ob->due_ms = 0;
 	enter(ob, ob->asked ? &p->asks : ob->kept ? &p->kept : &p->live, OBJECT_WAITING);
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	const struct object *const *x = a, *const *y = b;
+
+	return ((*x)->mtime_ns > (*y)->mtime_ns) - ((*x)->mtime_ns < (*y)->mtime_ns);
+}
+
+/* A scan finds files in the order of folders; they go in that in which they were written. */
+void
+push_sort(struct objects_queue *q)
+{
+	struct object **all = NULL, *ob;
+	size_t n = 0, i = 0;
+
+	TAILQ_FOREACH(ob, q, in)
+		n++;
+	if (n < 2 || !(all = malloc(n * sizeof(*all)))) /* another order loses nothing */
+		return;
+	TAILQ_FOREACH(ob, q, in)
+		all[i++] = ob;
+	qsort(all, n, sizeof(*all), by_time);
+	TAILQ_INIT(q);
+	for (i = 0; i < n; i++)
+		TAILQ_INSERT_TAIL(q, all[i], in);
+	free(all);
 }
 
 void
