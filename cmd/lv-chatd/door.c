@@ -89,7 +89,10 @@ guest_login(struct guest *g, const char *token, const char *ref)
 	*g->ticket = t;
 	g->must_login = false;
 	welcome(g, ref);
-	guest_show_all_held(g);
+	if (g->place && g->place->known && !g->notify && !g->greeted)
+		guest_greet(g);
+	else
+		guest_show_all_held(g);
 	if (g->notify && !g->listeners && g->place)
 		notify_enter(g);
 }
@@ -213,6 +216,6 @@ guest_opened(void *user)
 	guest_watch(g);
 	if (g->notify && g->ticket)
 		notify_enter(g);
-	else if (!g->notify && g->place->known)
+	else if (!g->notify && !g->must_login && g->place->known)
 		guest_greet(g);
 }

@@ -89,7 +89,7 @@ hall_known(struct place *p)
 
 	p->known = true;
 	for (i = 0; i < p->count; i++)
-		if (!p->guests[i]->greeted && !p->guests[i]->notify)
+		if (!p->guests[i]->greeted && !p->guests[i]->notify && !p->guests[i]->must_login)
 			guest_greet(p->guests[i]);
 }
 

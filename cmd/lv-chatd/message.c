@@ -89,7 +89,7 @@ guest_message(void *user, const char *text, size_t n)
 		return;
 	}
 	if (!g->greeted) {
-		guest_notice(g, g->notify ? "unknown_type" : "unavailable", a.ref, NULL);
+		guest_notice(g, g->notify ? "unknown_type" : g->must_login ? "login_required" : "unavailable", a.ref, NULL);
 		return;
 	}
 	if (a.kind == CHAT_HISTORY && !buf_len(&g->out)) {

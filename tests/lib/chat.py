@@ -112,14 +112,14 @@ class Redis:
 
 class Client:
     @classmethod
-    async def enter(cls, server, user=None, *options, headers=None, **query):
+    async def enter(cls, server, user=None, *options, headers=None, greeted=True, **query):
         self = cls()
         if user:
             query["token"] = token(user, *options)
         self.ws = await websockets.connect(server.url(**query), extra_headers=headers,
                                            ping_interval=None, max_queue=None, open_timeout=PATIENCE)
         self.seen = []
-        self.joined = await self.get("joined")
+        self.joined = await self.get("joined") if greeted else None
         return self
 
     async def next(self):
@@ -251,11 +251,14 @@ async def expiry():
 async def login():
     """--login: nobody reads without a token, and has five seconds to show it."""
     s = await Server.start("--login")
-    silent, quick = await Client.enter(s), await Client.enter(s)
+    silent, quick = [await Client.enter(s, greeted=False) for _ in range(2)]
     same((await quick.answer(type="auth", token=token("1")))["type"], "welcome")
+    same((await quick.next())["type"], "joined")
+    await quick.accepted(type="message", text="here")
+    await silent.refused("login_required", type="history")
     code, reason = await silent.closed()
     same((code, json.loads(reason)["reason"]), (4401, "login_required"))
-    await quick.accepted(type="message", text="here")
+    same([m["type"] for m in silent.seen], ["notice"])
     await s.event("chat.counted", lambda e: e["connections"] == 1 and e["messages"] == 1)
     await s.end()
 
@@ -418,7 +421,7 @@ async def origins():
         await refused_with(403, s.url(), origin=bad)
     program = await Client.enter(s, "1")
     await program.accepted(type="message", text="a program")
-    same((await (await Client.enter(s)).closed())[0], 4401)
+    same((await (await Client.enter(s, greeted=False)).closed())[0], 4401)
     await s.end()
 
 

@@ -319,6 +319,10 @@ function enter() {
 		} catch { /* words of a proxy */ }
 		me = null;
 		$('text').disabled = $('send').disabled = true;
+		if (event.code === 4401 && !token) { // who is not let in does not knock for ever
+			hint('This chat is for those whom a link of the site logs in.');
+			return;
+		}
 		hint('The chat is away; it comes back by itself.');
 		coming = setTimeout(enter, advice.retryMs ?? Math.random() * Math.min(30000, 1000 * 2 ** failures++));
 	};
