@@ -26,12 +26,20 @@ uint32_t clients_merge_ms;
 static int64_t accepted, refusals, published;
 struct metrics_counts clients_refusals;
 
+static bool
+is_pending(const struct client *c)
+{
+	return c->state != LIVE && (c->state != LEAVING || !c->let_in);
+}
+
 void
 client_state(struct client *c, enum state state)
 {
-	pending += (state != LIVE) - (c->state != LIVE);
+	pending -= is_pending(c);
 	published += state == LIVE && c->state != LIVE;
 	c->state = state;
+	c->let_in |= state == LIVE;
+	pending += is_pending(c);
 	c->since_ms = clock_mono_ms();
 }
 
@@ -53,7 +61,7 @@ client_drop(struct client *c)
 		close(c->media);
 	if (c->tls_why >= 0)
 		close(c->tls_why);
-	pending -= c->state != LIVE;
+	pending -= is_pending(c);
 	count--;
 	client_forget_question(c);
 	free(c);
@@ -92,7 +100,7 @@ pending_from(const char *ip)
 	int n = 0;
 
 	for (c = clients; c; c = c->next)
-		n += c->state != LIVE && !strcmp(c->ip, ip);
+		n += is_pending(c) && !strcmp(c->ip, ip);
 	return n;
 }
 

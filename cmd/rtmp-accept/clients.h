@@ -31,6 +31,7 @@ struct client {
 	struct ipc_ask *ask; /* until its verdict */
 	uint8_t key[SHA256_BYTES]; /* what an operator's "kick" is compared with: no key stays here */
 	bool again;          /* it was put twice */
+	bool let_in;         /* once: while it leaves it is in nobody's way */
 	bool held;           /* it was not put yet: who else publishes is not known */
 	struct client *next;
 };

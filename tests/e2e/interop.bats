@@ -594,6 +594,28 @@ speak() {
 	wait_event events 5 '.event=="publish.refused" and .remote=="203.0.113.66:50122" and (.reason | test("from this address"))'
 }
 
+@test "publishers that are sent away, all at once, are in nobody's way" {
+	speak <<-'END'
+		def comes():
+		    p = Peer(source="127.0.0.2")
+		    p.send(b"PROXY TCP4 203.0.113.90 192.0.2.1 50122 1935\r\n")
+		    return p
+		all = [comes() for _ in range(10)]
+		for n, p in enumerate(all):
+		    p.publish(key(n))
+		operator = socket.socket(socket.AF_UNIX)
+		operator.connect("run/control")
+		for n in range(10):
+		    operator.sendall(b'{"do":"kick","stream":"%s"}\n' % stream(n).encode())
+		for p in all:  # told why; the connection stays for a moment
+		    p.expect("onStatus")
+		p = comes()
+		p.shake()
+		p.send(command("connect", 1, {"app": "live"}))
+		p.expect("_result")
+	END
+}
+
 @test "who is refused too often, or comes too often, is not heard for the rest of a minute; whom a list denies, never" {
 	speak <<-'END'
 		def comes(ip):
