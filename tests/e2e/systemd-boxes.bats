@@ -84,6 +84,7 @@ in_use() { [ "$(front "$1" | cut -d' ' -f1)" = 2 ] && [ "$(front "$1" | cut -d' 
 	on 2 haproxy -db -f /root/haproxy.cfg >front.log 2>&1 &
 	eventually 20 in_use one
 	eventually 20 in_use two
+	# An encoder that connects again a second after it was cut off.
 	# shellcheck disable=SC2016 # the shell in the machine expands it
 	on 2 sh -c 'while :; do
 		ffmpeg -nostdin -v error -re -f lavfi -i testsrc2=s=320x180:r=30 -f lavfi -i sine=r=48000 -c:v libx264 -preset ultrafast \

@@ -130,33 +130,41 @@ teardown_file() {
 	screen 390 844
 }
 
-@test "a picture that cannot be decoded, before the first was shown: it plays as soon as one can" {
-	[ -e "$DIR/session" ] || skip "no chromedriver"
-	cd "$BATS_TEST_TMPDIR"
-	ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=15 -t 24 -c:v libx264 -preset ultrafast -g 30 -f flv torn.flv
-	# In the first three seconds all but the key frames are torn: one segment, at whose beginning it starts.
+# feed NAME PYTHON: lv-segment, whose events go to "cut", gets the first part of flv, and from descriptor 9 what comes
+# then: the rest is in part1.  PYTHON puts tag, sent at ms, into one of the parts.
+feed() {
 	python3 -c '
-d = open("torn.flv", "rb").read()
+import sys
+d = open("flv", "rb").read()
 parts, at = [d[:13], b""], 13
 while at < len(d):
     n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
-    tag, late = d[at:at + n], int.from_bytes(d[at + 4:at + 7], "big") >= 3000
-    if tag[0] == 9 and tag[11] == 0x27 and not late:
-        body = tag[11:16] + b"\0\0\0\x0a\x41" + b"\xff" * 9
-        tag = b"\x09" + len(body).to_bytes(3, "big") + tag[4:11] + body + (11 + len(body)).to_bytes(4, "big")
-    parts[late] += tag
+    tag, ms = d[at:at + n], int.from_bytes(d[at + 4:at + 7], "big")
+    exec(sys.argv[1])
     at += n
 for i in 0, 1:
-    open("torn%d" % i, "wb").write(parts[i])'
+    open("part%d" % i, "wb").write(parts[i])' "$2"
 	mkfifo in
-	lv-segment --dir "$LV_HOME/live/torn" --events cut <in 3>&- &
+	lv-segment --dir "$LV_HOME/live/$1" --events cut <in 3>&- &
 	echo $! >>"$DIR/pids"
 	exec 9>in
-	cat torn0 >&9
+	cat part0 >&9
+}
+
+@test "a picture that cannot be decoded, before the first was shown: it plays as soon as one can" {
+	[ -e "$DIR/session" ] || skip "no chromedriver"
+	cd "$BATS_TEST_TMPDIR"
+	ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=15 -t 24 -c:v libx264 -preset ultrafast -g 30 -f flv flv
+	# In the first three seconds all but the key frames are torn: one segment, at whose beginning it starts.
+	feed torn '
+if tag[0] == 9 and tag[11] == 0x27 and ms < 3000:
+    body = tag[11:16] + b"\0\0\0\x0a\x41" + b"\xff" * 9
+    tag = b"\x09" + len(body).to_bytes(3, "big") + tag[4:11] + body + (11 + len(body)).to_bytes(4, "big")
+parts[ms >= 3000] += tag'
 	wait_event cut 10 '.event=="playlist.written"' >/dev/null
 	go "$URL/watch/torn"
 	eventually 20 page_is 'document.body.dataset.state == "stalled"'
-	cat torn1 >&9
+	cat part1 >&9
 	eventually 40 page_is 'document.body.dataset.state == "playing" && document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 30'
 	exec 9>&-
 }
@@ -165,28 +173,15 @@ for i in 0, 1:
 	[ -e "$DIR/session" ] || skip "no chromedriver"
 	cd "$BATS_TEST_TMPDIR"
 	ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=15 -f lavfi -i sine=r=44100 -t 24 -c:v libx264 -preset ultrafast \
-		-g 30 -c:a aac -f flv both.flv
-	python3 -c '
-d = open("both.flv", "rb").read()
-parts, at = [d[:13], b""], 13
-while at < len(d):
-    n = 15 + int.from_bytes(d[at + 1:at + 4], "big")
-    late = int.from_bytes(d[at + 4:at + 7], "big") >= 8000
-    head = d[at] == 8 and d[at + 12] == 0
-    if d[at] == 9 or head or (d[at] == 8 and late):
-        parts[late or head] += d[at:at + n]
-    at += n
-for i in 0, 1:
-    open("late%d" % i, "wb").write(parts[i])'
-	mkfifo in
-	lv-segment --dir "$LV_HOME/live/late" --events cut <in 3>&- &
-	echo $! >>"$DIR/pids"
-	exec 9>in
-	cat late0 >&9
+		-g 30 -c:a aac -f flv flv
+	feed late '
+head = tag[0] == 8 and tag[12] == 0
+if tag[0] == 9 or head or (tag[0] == 8 and ms >= 8000):
+    parts[ms >= 8000 or head] += tag'
 	wait_event cut 10 '.event=="playlist.written" and .seq>=2' >/dev/null
 	go "$URL/watch/late"
 	eventually 20 page_is 'document.body.dataset.state == "playing"'
-	cat late1 >&9
+	cat part1 >&9
 	eventually 40 page_is 'document.querySelector("video").webkitAudioDecodedByteCount > 0'
 	page_is 'document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames > 0'
 	exec 9>&-
