@@ -58,6 +58,18 @@ drop_it(void)
 	memset(earlier.stored, 0, S3_PARTS * sizeof(*earlier.stored));
 }
 
+/* An answer with which the search is over: nothing is there, or a fault. */
+static bool
+is_over(const struct s3_result *r, bool nothing)
+{
+	if (!nothing && r->fault.verdict == S3_OK)
+		return false;
+	if (nothing)
+		drop_it();
+	end(nothing ? NULL : &r->fault);
+	return true;
+}
+
 static int
 is_orphan(char *id)
 {
@@ -107,15 +119,8 @@ on_parts(void *ctx, const struct s3_result *r)
 	(void)ctx;
 	if (server_again(&earlier.again, r, find_parts, NULL))
 		return;
-	if (r->fault.verdict == S3_MISSING) { /* it ended meanwhile */
-		drop_it();
-		end(NULL);
+	if (is_over(r, r->fault.verdict == S3_MISSING)) /* it ended meanwhile */
 		return;
-	}
-	if (r->fault.verdict != S3_OK) {
-		end(&r->fault);
-		return;
-	}
 	for (i = 0; i < r->nentries; i++)
 		if ((n = r->entries[i].part) > 0 && n <= S3_PARTS) {
 			earlier.stored[n - 1].size = r->entries[i].size;
@@ -192,15 +197,8 @@ on_uploads(void *ctx, const struct s3_result *r)
 	(void)ctx;
 	if (server_again(&earlier.again, r, find_uploads, NULL))
 		return;
-	if (r->fault.verdict == S3_CONFIG && r->fault.status == 403) { /* who may not list may still put */
-		drop_it();
-		end(NULL);
+	if (is_over(r, r->fault.verdict == S3_CONFIG && r->fault.status == 403)) /* who may not list may still put */
 		return;
-	}
-	if (r->fault.verdict != S3_OK) {
-		end(&r->fault);
-		return;
-	}
 	for (i = 0; !e && i < r->nentries; i++)
 		if (r->entries[i].upload && !strcmp(r->entries[i].key, earlier.key))
 			e = choose(&r->entries[i]);
